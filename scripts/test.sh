@@ -31,7 +31,12 @@ counts() {
         }
         END { printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored }'
 }
-trap 'counts "$report"; rm -f "$report"' EXIT
+# reasons REPORT: repeats, shortly, why tests failed
+reasons() {
+    # None is no fault.
+    sed 's/\x1b\[[0-9;]*m//g' "$1" | grep -A6 ' panicked at ' | grep -v '^ *[0-9]*: \|^ *at ' | cut -c1-300 || true
+}
+trap 'reasons "$report"; counts "$report"; rm -f "$report"' EXIT
 
 if cargo nextest --version >/dev/null 2>&1; then
     step cargo test --locked --workspace --doc 2>&1 | tee -a "$report"

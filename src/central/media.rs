@@ -51,6 +51,8 @@ pub enum MediaRefusal {
     TooLarge,
     Unplayable(Fault),
     NoLength,
+    /// The machine did not get done with converting it.
+    NotConverted,
     /// The length of the audio and the most that is taken, in minutes.
     TooLong {
         minutes: u64,
@@ -69,6 +71,7 @@ impl Say for MediaRefusal {
             MediaRefusal::TooLarge => said!("media.too_large", max = MEDIA_BYTES_MAX >> 20),
             MediaRefusal::Unplayable(fault) => said!("media.unplayable", fault),
             MediaRefusal::NoLength => said!("media.no_length"),
+            MediaRefusal::NotConverted => said!("media.not_converted"),
             MediaRefusal::TooLong { minutes, max } => said!("media.too_long", minutes, max),
             MediaRefusal::Disk(error) => said!("media.disk", error),
             MediaRefusal::Malicious => said!("media.malicious"),
@@ -217,7 +220,7 @@ impl MediaFolder {
             return Err(MediaRefusal::NoLength);
         }
         if info.ms > ms_max {
-            return Err(MediaRefusal::TooLong { minutes: info.ms.div_ceil(60_000), max: ms_max / 60_000 });
+            return Err(too_long(info.ms, ms_max));
         }
         move_to(&incoming.path, &self.path(sha256))?;
         Ok(MediaRow {
@@ -238,12 +241,24 @@ impl MediaFolder {
         now: Wall,
         (fault, ms_max): (Fault, u64),
     ) -> Result<MediaRow, MediaRefusal> {
+        if let Some(ms) = convert::ms_of(&original.path).filter(|ms| *ms > ms_max) {
+            return Err(too_long(ms, ms_max));
+        }
         let mut converted = self.begin()?;
-        if !convert::to_m4a(&original.path, &converted.path)? {
+        let is_done = convert::to_m4a(&original.path, &converted.path, ms_max + BEYOND_MS);
+        let is_done = is_done.map_err(|error| match error.kind() {
+            std::io::ErrorKind::TimedOut => MediaRefusal::NotConverted,
+            _ => MediaRefusal::Disk(error),
+        });
+        if !is_done? {
             return Err(MediaRefusal::Unplayable(fault));
         }
         let mut file = std::fs::File::open(&converted.path)?;
         converted.count(&mut file)?;
+        // It was cut off where a file is too large.
+        if converted.bytes + CUT_WITHIN > MEDIA_BYTES_MAX {
+            return Err(MediaRefusal::TooLarge);
+        }
         let form = decode::foreign(&original.path).map_or_else(|| suffix(name), str::to_owned);
         let row = self.keep(&converted, &format!("{name} ({form}{CONVERTED})"), now, ms_max)?;
         move_to(&original.path, &self.root.join(ORIGINALS).join(original.sha256().to_string()))?;
@@ -305,8 +320,16 @@ const ASIDE: &str = ".aside";
 const ORIGINALS: &str = "originals";
 /// Most recordings of that folder that are looked at in one go.
 const ORIGINALS_AT_ONCE: usize = 10_000;
+/// The time by which what is converted may be longer than what is taken, so that it is seen to be too long, in milliseconds.
+const BEYOND_MS: u64 = 1_000;
+/// Bytes within which ffmpeg keeps to the size that it is given.
+const CUT_WITHIN: u64 = 1 << 20;
 /// The end of the name of what was converted, behind the form that it had.
 const CONVERTED: &str = " → M4A";
+
+fn too_long(ms: u64, ms_max: u64) -> MediaRefusal {
+    MediaRefusal::TooLong { minutes: ms.div_ceil(60_000), max: ms_max / 60_000 }
+}
 
 /// Most letters of such a form.
 const SUFFIX_MAX: usize = 5;

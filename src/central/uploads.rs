@@ -286,11 +286,53 @@ impl Uploads {
         if announced.person == *person { Ok((announced, come)) } else { Err(NotUploaded::NoSuch) }
     }
 
+    /// Finds how many bytes of an upload of a person have come, of how many, and the file once it is checked.
+    ///
+    /// # Errors
+    /// Says why the file was refused; fails when there is no such upload, or it is somebody else's.
+    pub fn how_far(&self, id: &str, person: &AccountId) -> Result<(u64, u64, Option<MediaRow>), NotUploaded> {
+        match self.find(id, person) {
+            Ok((announced, come)) => Ok((come, announced.size, None)),
+            Err(not) => {
+                let row = self.finished(id, person)?.ok_or(not)?;
+                Ok((row.bytes, row.bytes, Some(row)))
+            }
+        }
+    }
+
+    /// Adds a part as [`add`](Self::add) does, and gives the file once it is whole and checked. Whatever is sent of an upload that is
+    /// finished is as good as its last part.
+    ///
+    /// # Errors
+    /// Fails as [`add`](Self::add) and [`finish`](Self::finish) do.
+    pub fn take(
+        &self,
+        (id, person): (&str, &AccountId),
+        (at, bytes): (u64, &[u8]),
+        media: &MediaFolder,
+        (now, ms_max): (Wall, u64),
+    ) -> Result<(u64, Option<MediaRow>), NotUploaded> {
+        let add = || {
+            let come = self.add(id, person, at, bytes)?;
+            let (announced, _) = self.find(id, person)?;
+            let is_whole = come == announced.size;
+            let row = is_whole.then(|| self.finish(id, person, media, (now, ms_max)));
+            Ok((come, row.transpose()?))
+        };
+        match add() {
+            Err(NotUploaded::NoSuch) => {
+                let row = self.finished(id, person)?.ok_or(NotUploaded::NoSuch)?;
+                Ok((row.bytes, Some(row)))
+            }
+            added => added,
+        }
+    }
+
     /// Finds the outcome of an upload of a person whose whole file was checked already.
     ///
     /// # Errors
     /// Says why the file was refused.
-    pub fn finished(&self, id: &str, person: &AccountId) -> Result<Option<MediaRow>, NotUploaded> {
+    fn finished(&self, id: &str, person: &AccountId) -> Result<Option<MediaRow>, NotUploaded> {
         let known = self.checks.lock();
         let found = known.finished.iter().find(|(known, whose, _)| known == id && whose == person);
         if let Some((_, _, outcome)) = found {
@@ -312,7 +354,7 @@ impl Uploads {
     ///
     /// # Errors
     /// Fails when the part begins elsewhere, or the file grows beyond what was announced.
-    pub fn add(&self, id: &str, person: &AccountId, at: u64, bytes: &[u8]) -> Result<u64, NotUploaded> {
+    fn add(&self, id: &str, person: &AccountId, at: u64, bytes: &[u8]) -> Result<u64, NotUploaded> {
         let (announced, come) = self.find(id, person)?;
         if at > come {
             return Err(NotUploaded::Elsewhere(come));
@@ -328,7 +370,11 @@ impl Uploads {
             part.seek(SeekFrom::Start(at))?;
             part.write_all(bytes)
         };
-        write().map_err(|error| self.refused_by_disk(id, announced.size, error))?;
+        write().map_err(|error| match error.kind() {
+            // It was checked and deleted meanwhile.
+            io::ErrorKind::NotFound => NotUploaded::NoSuch,
+            _ => self.refused_by_disk(id, announced.size, error),
+        })?;
         Ok(come.max(end))
     }
 
@@ -337,7 +383,7 @@ impl Uploads {
     ///
     /// # Errors
     /// Fails when it is not whole, is no audio, lasts longer than `ms_max`, or the disk refuses.
-    pub fn finish(
+    fn finish(
         &self,
         id: &str,
         person: &AccountId,
@@ -370,12 +416,13 @@ impl Uploads {
             // Without it, whoever asks another central sends the file again.
             let _ = whole_file::write(&self.done(id), &done, 0o600);
         }
-        self.forget(id);
         let taken = taken.map_err(|refusal| match refusal {
             MediaRefusal::Disk(error) if is_full(&error) => self.full(announced.size),
             other => NotUploaded::Media(other),
         });
+        // Before what came is deleted: whoever no longer finds the one finds the other.
         self.checks.remember(id, person, taken.as_ref().map(Clone::clone).map_err(Say::say));
+        self.forget(id);
         taken
     }
 }
@@ -461,6 +508,41 @@ mod tests {
         assert_eq!(open().finished("../media/x", &lan()).unwrap(), None);
         open().begin(&announced(1), now().plus(KEPT_FOR + Span::secs(60))).unwrap();
         assert_eq!(open().finished(&id, &lan()).unwrap(), None, "it is forgotten after days");
+    }
+
+    #[test]
+    fn whoever_asks_again_at_any_moment_of_the_check_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path().join("uploads")).unwrap();
+        let media = MediaFolder::open(dir.path().join("media")).unwrap();
+        let second = a_second();
+        let whole = second.len() as u64;
+        for _ in 0..200 {
+            let id = uploads.begin(&announced(whole), now()).unwrap();
+            let send = |at: u64, bytes: &[u8]| {
+                uploads.take((&id, &lan()), (at, bytes), &media, (now(), 60_000)).unwrap().1
+            };
+            let asks = || loop {
+                if let (_, _, Some(row)) = uploads.how_far(&id, &lan()).unwrap() {
+                    break Some(row);
+                }
+            };
+            // The last part comes again and again, until it finds nothing to go on with.
+            let sends = || loop {
+                match uploads.add(&id, &lan(), whole, &[]) {
+                    Ok(_) | Err(NotUploaded::Elsewhere(_)) => {}
+                    Err(NotUploaded::NoSuch) => break send(whole, &[]),
+                    Err(other) => panic!("{other}"),
+                }
+            };
+            std::thread::scope(|scope| {
+                let (asks, sends) = (scope.spawn(asks), scope.spawn(sends));
+                let row = send(0, &second);
+                assert!(row.is_some());
+                assert_eq!(asks.join().unwrap(), row);
+                assert_eq!(sends.join().unwrap(), row);
+            });
+        }
     }
 
     #[test]

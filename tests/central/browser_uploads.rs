@@ -411,3 +411,33 @@ async fn a_server_between_that_takes_little_gets_smaller_parts_and_one_that_take
     until("nothing more is left behind", async || (left_behind(dir.path()) == kept).then_some(())).await;
     central.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_quicker_than_the_script_of_the_page_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let browser = Browser::start();
+    let address = format!("http://{}", central.http_addr());
+    let (lan, mut page) = writing(&central, &browser, &address).await;
+    // Deferred scripts come after this state.
+    let quickly = |does: &str| {
+        format!(
+            "document.addEventListener('readystatechange', () => {{
+                if (document.readyState !== 'interactive' || !document.querySelector('#soan-tin')) return;
+                {does}
+            }});"
+        )
+    };
+    page.on_each_page(&quickly("document.querySelector('#ten').value = 'Lịch cắt điện';"));
+    page.go(&format!("{address}/soan-tin"));
+    page.until_says("#da-luu", "Đã tự lưu");
+    assert!(lan.get(&central, "/tin").await.text().contains("Lịch cắt điện"), "it is among the drafts");
+    page.on_each_page(&quickly(
+        "const chosen = new DataTransfer();
+        chosen.items.add(new File([], 'rong.mp3'));
+        document.querySelector('#chon-tep').files = chosen.files;",
+    ));
+    page.go(&format!("{address}/soan-tin"));
+    page.until_says("#tep-loi", "Tệp này rỗng: 0 byte");
+    central.stop().await;
+}

@@ -14,6 +14,9 @@ use tungstenite::{Message, WebSocket};
 /// Longest wait for anything on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Presses until an element that moves must have been met.
+const PRESSES_MAX: u32 = 5;
+
 /// One Chromium process.
 pub struct Browser {
     child: Child,
@@ -111,7 +114,12 @@ impl Page {
     /// Opens an address and waits until it is there.
     pub fn go(&mut self, url: &str) {
         self.ask("Page.navigate", json!({ "url": url }));
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
+        self.until("location.href !== 'about:blank'");
+    }
+
+    /// Runs a script at the beginning of each page that is opened from now on.
+    pub fn on_each_page(&mut self, script: &str) {
+        self.ask("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
     }
 
     /// Gives the browser the session of a person, for the server of the page that is open.
@@ -178,9 +186,10 @@ impl Page {
         }
     }
 
-    /// Tells whether an expression is true; on a page that is just going away nothing is.
+    /// Tells whether an expression is true; on a page that is just going away or coming nothing is.
     fn is_so(&mut self, condition: &str) -> bool {
-        let asked = json!({ "expression": format!("Boolean({condition})"), "returnByValue": true });
+        let whole = format!("document.readyState === 'complete' && Boolean({condition})");
+        let asked = json!({ "expression": whole, "returnByValue": true });
         let answer = self.try_to_ask("Runtime.evaluate", asked).unwrap_or_default();
         answer["exceptionDetails"].is_null() && answer["result"]["value"] == true
     }
@@ -225,8 +234,23 @@ impl Page {
         printed["data"].as_str().unwrap().to_owned()
     }
 
-    /// Presses the mouse on an element, or lets it go.
+    /// Presses the mouse on an element, or lets it go. What comes in above it meanwhile may move it away from under the mouse;
+    /// then it is pressed again, as by a person.
     pub fn hold(&mut self, selector: &str, down: bool) {
+        for _ in 0..PRESSES_MAX {
+            self.mouse(selector, down);
+            let has_missed = format!(
+                "document.querySelector({selector:?}) && !document.querySelector({selector:?}).matches(':active')"
+            );
+            if !down || !self.is_so(&has_missed) {
+                return;
+            }
+            self.mouse("h1", false);
+        }
+        panic!("{selector} is not there where the mouse was pressed, {PRESSES_MAX} times");
+    }
+
+    fn mouse(&mut self, selector: &str, down: bool) {
         let place = self.value(&format!(
             "{{ const it = document.querySelector({selector:?}); it.scrollIntoView({{ block: 'center' }});
                 const {{ x, y, width, height }} = it.getBoundingClientRect(); [x + width / 2, y + height / 2] }}"

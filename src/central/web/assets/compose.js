@@ -203,3 +203,12 @@ const show = (sound) => {
   };
   draw();
 };
+
+// Whoever was quicker than this script, on a slow line, has written or chosen a file already.
+const isWritten = ({ type, value, defaultValue, checked, defaultChecked, options, selectedIndex }) => {
+  if (type === "radio" || type === "checkbox") return checked !== defaultChecked;
+  if (options) return selectedIndex !== Math.max(0, [...options].findIndex((option) => option.defaultSelected));
+  return type !== "file" && defaultValue !== undefined && value !== defaultValue;
+};
+if ([...form.elements].some(isWritten)) changed();
+if ($("chon-tep").files[0]) upload($("chon-tep").files[0]);

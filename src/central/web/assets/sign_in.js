@@ -63,10 +63,12 @@ for (const line of document.querySelectorAll("[data-do-manh]")) {
     line.querySelector("meter").value = muc;
     line.querySelector("[role=status]").textContent = noi;
   };
-  field.addEventListener("input", () => {
+  const changed = () => {
     clearTimeout(waits);
     waits = setTimeout(() => grade().catch(() => null), 300);
-  });
+  };
+  field.addEventListener("input", changed);
+  if (field.value) changed();
 }
 
 for (const button of document.querySelectorAll("[data-hien]")) {

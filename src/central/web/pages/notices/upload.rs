@@ -11,11 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::media::MediaFolder;
 use crate::orders::announce::AUDIO_MS_MAX;
 use crate::people::Who;
 use crate::store::{MediaRow, StoreError};
-use crate::uploads::{Announced, NotUploaded, Uploads};
+use crate::uploads::{Announced, NotUploaded};
 use crate::web::frame::{Frame, PageError};
 use loaxa_heart::texts::Say;
 
@@ -75,10 +74,7 @@ pub async fn how_far(
     who: Who,
 ) -> Result<Json<Value>, Response> {
     let uploads = app.uploads.clone();
-    let found = on_disk(move || match uploads.finished(&part.ma, &who.person.id)? {
-        Some(row) => Ok((row.bytes, row.bytes, Some(row))),
-        None => uploads.find(&part.ma, &who.person.id).map(|(announced, come)| (come, announced.size, None)),
-    });
+    let found = on_disk(move || uploads.how_far(&part.ma, &who.person.id));
     let (come, size, row) = found.await.map_err(|not| refuse(&frame, &not))?;
     // Until its description is kept as well, the page asks again, by the last part.
     let kept = match row {
@@ -120,9 +116,12 @@ pub async fn take(
 ) -> Result<Json<Value>, Response> {
     // A connection that breaks while the whole file is checked ends neither the check nor what is kept of the file.
     let under_way = tokio::spawn(async move {
-        let uploads = app.uploads.clone();
-        let media = app.media.clone();
-        let taken = on_disk(move || add(&uploads, &media, &part, &who, &body)).await;
+        let (uploads, media) = (app.uploads.clone(), app.media.clone());
+        let add = move || {
+            let whose = (part.ma.as_str(), &who.person.id);
+            uploads.take(whose, (part.tu, &body), &media, (who.now, AUDIO_MS_MAX.into()))
+        };
+        let taken = on_disk(add).await;
         if let Ok((_, Some(row))) = &taken {
             app.store.add_media(row.clone()).await?;
         }
@@ -133,29 +132,4 @@ pub async fn take(
     let taken = taken.map_err(|error| PageError::from(error).into_response())?;
     let (come, row) = taken.map_err(|not| refuse(&frame, &not))?;
     Ok(Json(json!({ "den": come, "xong": row.as_ref().map(told) })))
-}
-
-/// Adds a part, and checks the file when it is whole. A part of an upload that is finished is as good as its last one.
-fn add(
-    uploads: &Uploads,
-    media: &MediaFolder,
-    part: &Part,
-    who: &Who,
-    bytes: &[u8],
-) -> Result<(u64, Option<MediaRow>), NotUploaded> {
-    let (id, person) = (&part.ma, &who.person.id);
-    let add = || {
-        let come = uploads.add(id, person, part.tu, bytes)?;
-        let (announced, _) = uploads.find(id, person)?;
-        let is_whole = come == announced.size;
-        let row = is_whole.then(|| uploads.finish(id, person, media, (who.now, AUDIO_MS_MAX.into())));
-        Ok((come, row.transpose()?))
-    };
-    match add() {
-        Err(NotUploaded::NoSuch) => {
-            let row = uploads.finished(id, person)?.ok_or(NotUploaded::NoSuch)?;
-            Ok((row.bytes, Some(row)))
-        }
-        added => added,
-    }
 }
