@@ -44,7 +44,7 @@ pub struct Ingested {
     pub added: u64,
     /// Records that were there already.
     pub known: u64,
-    /// Records after a gap, not taken.
+    /// Records after a gap, or in one that the box told of; not taken.
     pub after_gap: u64,
 }
 

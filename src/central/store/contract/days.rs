@@ -247,7 +247,7 @@ pub(super) async fn what_a_box_lost_of_its_log_is_no_silence(store: SharedStore)
     assert_eq!(ingest(&store, Batch { arrived: at(50_000), ..first }).await.contiguous_upto, 2);
     assert_eq!(known().await, [(at(100), at(100))]);
     // Two entries never arrive: the box deleted them.
-    written.batch_at(at(10_000), [Event::DeviceBack, Event::BoxStopped]);
+    let lost = written.batch_at(at(10_000), [Event::DeviceBack, Event::BoxStopped]);
     let mut tell = async |seconds: u64, oldest: u64| {
         let batch = written.batch_at(at(seconds), [Event::DeviceBack, Event::BoxStopped]);
         ingest(&store, Batch { arrived: at(50_000), oldest, ..batch }).await.contiguous_upto
@@ -255,6 +255,10 @@ pub(super) async fn what_a_box_lost_of_its_log_is_no_silence(store: SharedStore)
     assert_eq!(tell(20_000, 5).await, 6);
     assert_eq!(tell(30_000, 5).await, 8);
     assert_eq!(known().await, [(at(100), at(100)), (at(20_000), at(30_000))]);
+    // They come all the same: nobody has them, and they contradict nothing.
+    let taken = ingest(&store, Batch { arrived: at(50_000), ..lost }).await;
+    assert_eq!((taken.known, taken.added, taken.after_gap, taken.forked), (0, 0, 2, false));
+    assert_eq!(taken.contiguous_upto, 8);
 }
 
 pub(super) async fn entries_have_the_days_reckoned_that_they_tell_of(store: SharedStore) {

@@ -260,7 +260,8 @@ type Stretches = Vec<(Wall, Wall)>;
 /// Lists the stretches of which logs say nothing, by box and epoch.
 fn holes(db: &Connection, boxes: &str) -> Result<BTreeMap<(BoxId, String), Stretches>> {
     let mut query = db.prepare_cached(
-        "SELECT * FROM log_holes WHERE box IN (SELECT value FROM json_each(?1)) ORDER BY box, epoch, since",
+        "SELECT * FROM log_holes WHERE box IN (SELECT value FROM json_each(?1)) AND since < told
+         ORDER BY box, epoch, since",
     )?;
     let rows = query.query_map([boxes], |row| {
         Ok(((name(row, "box")?, row.get("epoch")?), (wall(row, "since")?, wall(row, "told")?)))
