@@ -24,7 +24,9 @@ use tokio::sync::{Notify, mpsc};
 use super::any_time::AnyTime;
 use super::backoff::Backoff;
 use super::clock::monotonic;
+pub use super::link_config::{LinkConfig, WhenFull};
 use super::other_way::other_way;
+use super::receipts::{Receipt, Receipts, Told};
 use loaxa_heart::domain::time::Span;
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
@@ -52,71 +54,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The shortest keep-alive that the client library accepts.
 const KEEP_ALIVE_S_MIN: u16 = 5;
-
-/// Settings of a link.
-#[derive(Debug, Clone)]
-pub struct LinkConfig {
-    pub broker: BrokerAddress,
-    /// Unique on the broker; a box uses its id.
-    pub client_id: String,
-    /// Certificates that the broker's is checked against, PEM; needed for `mqtts`.
-    pub ca: Option<PathBuf>,
-    /// The file of such certificates that came later; while it is there, they count in place of the others.
-    pub renewed_ca: Option<PathBuf>,
-    /// Our own certificate and key, PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The file of a certificate and its key that came later; while it is there, they are shown in place of the others.
-    pub renewed: Option<PathBuf>,
-    /// The message that the broker sends for us when we vanish.
-    pub last_will: Option<(Topic, Vec<u8>)>,
-    pub keep_alive_s: u16,
-    /// Topic filters to begin with.
-    pub subscriptions: Vec<String>,
-    /// The first connection is made after a time drawn between zero and this.
-    pub first_delay_s_max: f64,
-    pub reconnect_s_min: f64,
-    pub reconnect_s_max: f64,
-    /// Random, so that boxes do not come back all at once.
-    pub seed: u64,
-    /// Most messages that wait to be sent, and most that the broker has not acknowledged.
-    pub outgoing_max: u16,
-    /// Most messages that wait to be looked at.
-    pub incoming_max: usize,
-    pub when_full: WhenFull,
-}
-
-/// The fate of messages that come while as many as may wait do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenFull {
-    /// The link reads and sends nothing until there is room: nothing is lost here.
-    Wait,
-    /// The messages are dropped and counted, and the link goes on sending.
-    Drop,
-}
-
-impl LinkConfig {
-    /// Makes the settings of a box, which connects at once, and again after 5 to 300 s.
-    pub fn new(broker: BrokerAddress, client_id: impl Into<String>) -> Self {
-        Self {
-            broker,
-            client_id: client_id.into(),
-            ca: None,
-            renewed_ca: None,
-            identity: None,
-            renewed: None,
-            last_will: None,
-            keep_alive_s: 60,
-            subscriptions: Vec::new(),
-            first_delay_s_max: 0.0,
-            reconnect_s_min: 5.0,
-            reconnect_s_max: 300.0,
-            seed: 0,
-            outgoing_max: 64,
-            incoming_max: 32,
-            when_full: WhenFull::Wait,
-        }
-    }
-}
 
 /// Reasons for which a link can't be made, or a message can't be handed to it.
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +128,7 @@ struct State {
     filters: Vec<String>,
     /// The connection of the moment.
     client: Option<AsyncClient>,
+    receipts: Receipts,
 }
 
 impl Link {
@@ -203,7 +141,8 @@ impl Link {
     /// Outside a tokio runtime.
     pub fn connect(config: LinkConfig) -> Result<(Link, mpsc::Receiver<LinkEvent>), LinkError> {
         let options = mqtt_options(&config, 0, Shows::Renewed)?;
-        let state = State { filters: config.subscriptions.clone(), client: None };
+        let filters = config.subscriptions.clone();
+        let state = State { filters, client: None, receipts: Receipts::default() };
         let shared = Arc::new(Shared {
             brokers: brokers(&config),
             outgoing_max: config.outgoing_max,
@@ -222,13 +161,37 @@ impl Link {
     /// # Errors
     /// Fails when there is no connection, the queue is full, or the message is too large.
     pub fn publish(&self, topic: &Topic, bytes: Vec<u8>, qos: Qos) -> Result<(), LinkError> {
+        self.hand_over(topic, bytes, qos, None)
+    }
+
+    /// Hands over a message that the broker is to acknowledge; the receipt tells when it has.
+    ///
+    /// # Errors
+    /// As [`Link::publish`].
+    pub fn publish_for_receipt(&self, topic: &Topic, bytes: Vec<u8>) -> Result<Receipt, LinkError> {
+        let (told, receipt) = Receipt::pair();
+        self.hand_over(topic, bytes, Qos::AtLeastOnce, Some(told))?;
+        Ok(receipt)
+    }
+
+    fn hand_over(
+        &self,
+        topic: &Topic,
+        bytes: Vec<u8>,
+        qos: Qos,
+        told: Option<Told>,
+    ) -> Result<(), LinkError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(LinkError::TooLarge { bytes: bytes.len() });
         }
         let shared = &self.0.0;
-        let client = shared.lock().client.clone().ok_or(LinkError::NotConnected)?;
+        let mut state = shared.lock();
+        let client = state.client.as_ref().ok_or(LinkError::NotConnected)?;
         let sent = client.try_publish(topic.to_string(), qos.into(), false, bytes);
-        sent.map_err(|_| LinkError::Full { max: shared.outgoing_max })
+        sent.map_err(|_| LinkError::Full { max: shared.outgoing_max })?;
+        // Under the same lock, so that receipts are in the order of the messages.
+        state.receipts.handed_over(told);
+        Ok(())
     }
 
     /// Changes what the link subscribes to, now and on every later connection.
@@ -269,6 +232,14 @@ impl Link {
     /// Tells whether the address names several brokers.
     pub fn is_to_cluster(&self) -> bool {
         self.0.0.brokers > 1
+    }
+}
+
+impl State {
+    /// Forgets the connection, and what was handed to it; tells whether there was one.
+    fn part(&mut self) -> bool {
+        self.receipts = Receipts::default();
+        self.client.take().is_some()
     }
 }
 
@@ -436,7 +407,7 @@ async fn run(
             events: events.clone(),
         };
         let ended = tokio::spawn(session.run()).await;
-        let was_connected = shared.lock().client.take().is_some();
+        let was_connected = shared.lock().part();
         failures = if was_connected { 0 } else { failures.wrapping_add(1) };
         let reason = match ended {
             Ok(End::Closed) => return,
@@ -512,6 +483,10 @@ impl Session {
                 Event::Outgoing(Outgoing::Disconnect) => {
                     return End::Lost { reason: "to subscribe anew".to_owned() };
                 }
+                Event::Outgoing(Outgoing::Publish(packet)) => {
+                    self.shared.lock().receipts.went_out(packet);
+                    Ok(())
+                }
                 Event::Outgoing(_) => Ok(()),
             };
             if told.is_err() {
@@ -544,7 +519,10 @@ impl Session {
                 self.connected(client).await
             }
             Packet::PubAck(ack) => match ack.reason {
-                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
+                    self.shared.lock().receipts.acknowledged(ack.pkid);
+                    Ok(())
+                }
                 reason => self.refused(format!("a message: {reason:?}")).await,
             },
             Packet::Publish(publish) => {

@@ -283,6 +283,7 @@ fn begin_tasks(
     if app.duties.are_shared() {
         tasks.push(tokio::spawn(peers::hear(Arc::clone(app), news)));
         tasks.push(tokio::spawn(peers::tell(Arc::clone(app))));
+        tasks.push(tokio::spawn(peers::tell_sent(Arc::clone(app))));
         tasks.push(tokio::spawn(peers::renew_duties(Arc::clone(app))));
     }
     tasks.push(tokio::spawn(Arc::clone(app).write_waiting_alarms()));

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::changes::Changed;
 use crate::duties::{Duty, RENEWED_EVERY, TERM};
 use crate::orders::unsent;
-use crate::store::{News, at_once};
+use crate::store::{News, at_once, urgently};
 use loaxa_adapters::clock::monotonic;
 
 /// Time in which changes are gathered before the others are told.
@@ -23,7 +23,7 @@ pub async fn hear(app: Arc<App>, mut news: Receiver<News>) {
             Some(changed) => app.changes.tell_here(changed),
             None if news == News::Silence => app.voices.close_all(),
             // Whoever keeps an order may end before sending it. What else is heard does not wait for the database.
-            None => drop(tokio::spawn(at_once(unsent::send(Arc::clone(&app))))),
+            None => drop(tokio::spawn(at_once(unsent::send_after_others(Arc::clone(&app))))),
         }
     }
 }
@@ -37,6 +37,17 @@ pub async fn tell(app: Arc<App>) {
             tracing::debug!(%error, "the other centrals are not told");
         }
         tokio::time::sleep(GATHERED_FOR).await;
+    }
+}
+
+/// Tells the other centrals which urgent orders the broker has from this one, for as long as it runs.
+pub async fn tell_sent(app: Arc<App>) {
+    loop {
+        let ids = app.outbound.taken().await;
+        // They send these too, then.
+        if let Err(error) = urgently(app.store.tell_sent(ids)).await {
+            tracing::debug!(%error, "the other centrals do not hear what was sent");
+        }
     }
 }
 

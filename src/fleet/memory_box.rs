@@ -250,6 +250,9 @@ impl MemoryBox {
         if ack.epoch != self.epoch {
             return;
         }
+        if ack.forked {
+            self.account.forked();
+        }
         let before = self.waiting.len();
         self.waiting.retain(|record| record.seq > ack.contiguous_upto);
         self.account.acknowledged((before - self.waiting.len()) as u64);
@@ -308,13 +311,13 @@ impl MemoryBox {
     fn append(&mut self, entry: Entry) {
         let mut received = None;
         if let Event::Delivery { command, step } = &entry.event {
-            self.account.delivered(command, step);
+            self.account.delivered(&self.site.id, command, step);
             received = (*step == DeliveryStep::Received).then(|| command.clone());
         }
         let Ok(record) = self.last.record(&self.site.id, self.epoch, entry) else { return };
         self.last = chain::Link::after(record.seq, &record.body);
         self.uplink.outbox.handle(monotonic(), outbox::Input::Appended { last: record.seq });
-        self.account.recorded();
+        self.account.recorded(&self.site.id, self.epoch, self.last);
         self.untold.extend(received.map(|command| (record.seq, command)));
         self.waiting.push_back(record);
         if self.waiting.len() > WAITING_MAX {
@@ -444,4 +447,51 @@ fn uplink(site: &Site, outbox: Outbox) -> Uplink {
 /// Draws a random number from the system.
 pub fn random() -> u64 {
     getrandom::u64().expect("the system gives randomness")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loaxa_heart::domain::authority::{Grant, Power};
+    use loaxa_heart::domain::ids::BoxId;
+    use loaxa_heart::wire::codec;
+    use loaxa_heart::wire::signing::SecretKey;
+    use loaxa_heart::wire::topics::Down;
+
+    #[test]
+    fn a_centre_that_calls_a_log_forked_is_counted() {
+        let central = SecretKey::from_seed(&[1; 32]);
+        let id: BoxId = "loa-1".parse().unwrap();
+        let grant = Grant {
+            key: central.key_id(),
+            public: central.public().to_string(),
+            holder: "central".to_owned(),
+            account: None,
+            powers: [Power::Central].into(),
+            groups: ["xa".parse().unwrap()].into(),
+            level: 1,
+            valid_from: None,
+            valid_until: None,
+        };
+        let trust =
+            Trust { version: 1, grants: vec![grant], thresholds: Vec::new(), nesting: Default::default() };
+        let site = Site {
+            id: id.clone(),
+            groups: Vec::new(),
+            key: SecretKey::from_seed(&[2; 32]),
+            root: central.public(),
+            trust: Arc::new(trust),
+            log: None,
+            release: Release::Own,
+        };
+        let account = Arc::<Account>::default();
+        let mut one = MemoryBox::new(site, Epoch(7), Arc::clone(&account));
+        let mut acknowledge = |forked: bool| {
+            let ack = LogAck { v: VERSION, epoch: Epoch(7), contiguous_upto: 0, forked };
+            let topic = Topic::Down(id.clone(), Down::LogAck);
+            one.on_link(LinkEvent::Message { topic, bytes: codec::seal(&ack, &[&central]) });
+            account.counts().forked
+        };
+        assert_eq!([false, true, true].map(&mut acknowledge), [0, 1, 2]);
+    }
 }

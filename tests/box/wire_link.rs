@@ -186,6 +186,33 @@ async fn a_broker_that_lies_is_left_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_receipt_comes_from_the_broker_or_never() {
+    let broker = broker::Mosquitto::start();
+    let topic = Topic::Up(box_id(), Up::Log);
+    let (link, mut events) = Link::connect(config(broker.port(), "loa-1")).unwrap();
+    assert_eq!(next(&mut events).await, LinkEvent::Connected);
+    for n in 0..200 {
+        // Some are never acknowledged, and the numbers of the others come again.
+        let qos = if n % 3 == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce };
+        link.publish(&topic, vec![n], qos).unwrap();
+        let receipt = link.publish_for_receipt(&topic, vec![n]).unwrap();
+        assert!(tokio::time::timeout(DEADLINE, receipt.has_come()).await.unwrap(), "{n}");
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = config(listener.local_addr().unwrap().port(), "loa-1");
+    let (link, mut events) = Link::connect(silent).unwrap();
+    let stream = tokio::task::spawn_blocking(move || accept_and_say(&listener, &[])).await.unwrap();
+    assert_eq!(next(&mut events).await, LinkEvent::Connected);
+    let receipt = link.publish_for_receipt(&topic, vec![]).unwrap();
+    let has_come = receipt.has_come();
+    tokio::pin!(has_come);
+    assert!(tokio::time::timeout(Duration::from_millis(500), &mut has_come).await.is_err());
+    drop(stream);
+    assert!(!tokio::time::timeout(DEADLINE, has_come).await.unwrap(), "it ends with the connection");
+}
+
+#[tokio::test]
 async fn a_queue_has_a_bound_and_tls_needs_its_certificates() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut small = config(listener.local_addr().unwrap().port(), "loa-1");

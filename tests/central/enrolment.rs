@@ -1,6 +1,6 @@
 //! A commune is made by one command, a box comes in by its code, and is shut out again: real processes, real TLS.
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -447,6 +447,81 @@ async fn a_certificate_is_one_name_with_its_own_topics() {
     link.publish(&Topic::Up("loa-2".parse().unwrap(), Up::Log), vec![1], Qos::AtLeastOnce).unwrap();
     let event = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
     assert!(matches!(event, LinkEvent::Refused { .. }), "it speaks for another: {event:?}");
+}
+
+/// A TLS session with a box's certificate, of which nothing more is said.
+fn tls_session(commune: &Commune, dir: &Path) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let file = |name: &str| dir.join("tls").join(name);
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in CertificateDer::pem_file_iter(file("ca.pem")).unwrap() {
+        roots.add(authority.unwrap()).unwrap();
+    }
+    let chain = CertificateDer::pem_file_iter(file("box.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(file("box.key")).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+    let config = config.with_client_auth_cert(chain, key).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let client = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let tcp = TcpStream::connect(("127.0.0.1", commune.broker_port)).unwrap();
+    let mut session = rustls::StreamOwned::new(client, tcp);
+    session.flush().unwrap();
+    while session.conn.is_handshaking() {
+        session.conn.complete_io(&mut session.sock).unwrap();
+    }
+    session
+}
+
+#[test]
+fn a_stolen_key_holds_no_places_with_sessions_that_say_nothing() {
+    const SESSIONS: usize = 8;
+    let commune = Commune::start();
+    let dir = commune.enrol("loa-1");
+    let begun = Instant::now();
+    let open = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(SESSIONS));
+    for _ in 0..SESSIONS {
+        let (mut session, open) = (tls_session(&commune, &dir), std::sync::Arc::clone(&open));
+        std::thread::spawn(move || {
+            // It ends with an error, or in order; nothing is ever said to it.
+            let _ = session.read(&mut [0; 64]);
+            open.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
+    let still_open = || open.load(std::sync::atomic::Ordering::SeqCst);
+    until("those that were followed are ended", || (still_open() <= 2).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(9), "not by their deadline: {:?}", begun.elapsed());
+    // The box itself comes in, and stays when the silent ones end.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (link, event) = runtime.block_on(first_event(commune.link(&dir, "loa-1")));
+    assert_eq!(event, LinkEvent::Connected);
+    until("the silent ones are ended", || (still_open() == 0).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(link.is_connected());
+}
+
+#[test]
+fn of_two_sessions_with_one_certificate_the_older_ends() {
+    let commune = Commune::start();
+    let dir = commune.enrol("loa-1");
+    let mut sessions = [tls_session(&commune, &dir), tls_session(&commune, &dir)];
+    for session in &mut sessions {
+        // MQTT 5, a clean start, no keep-alive.
+        let mut packet = b"\x10\x12\0\x04MQTT\x05\x02\0\0\0\0\x05loa-1".to_vec();
+        packet[1] = (packet.len() - 2) as u8;
+        session.write_all(&packet).unwrap();
+        let mut answer = [0; 4];
+        session.read_exact(&mut answer).unwrap();
+        assert_eq!((answer[0], answer[3]), (0x20, 0), "{answer:?}");
+    }
+    let [mut older, newer] = sessions;
+    older.sock.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    if let Err(error) = older.read_to_end(&mut rest) {
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "both go on");
+    }
+    drop(newer);
 }
 
 #[test]

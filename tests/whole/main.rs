@@ -19,6 +19,7 @@ mod reconciliation;
 mod recovery;
 mod several;
 mod several_hung;
+mod several_sent;
 mod upgrade;
 
 #[path = "../support/mod.rs"]

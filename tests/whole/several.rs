@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -146,15 +147,27 @@ impl Process {
 
     /// Announces to all; gives the answer's status.
     pub fn announce(&self, title: &str, class: &str) -> u16 {
+        self.announce_later(title, class).join().unwrap().expect("it answers")
+    }
+
+    /// Announces to all, and waits for no answer; there is none from one that is killed.
+    pub fn announce_later(&self, title: &str, class: &str) -> JoinHandle<Option<u16>> {
         let fields = json!({ "to": ["xa"], "title": title, "class": class, "mode": "actual", "author": "An",
                              "text": "Nước đang lên, bà con lên chỗ cao." });
         let body =
             format!("--b\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n--b--\r\n");
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let request = agent.post(format!("{}/api/v1/announcements", self.base));
-        let request = request.header("authorization", format!("Bearer {TOKEN}"));
-        let answer = request.header("content-type", "multipart/form-data; boundary=b").send(body.as_bytes());
-        answer.unwrap().status().as_u16()
+        self.post_later("/api/v1/announcements", "multipart/form-data; boundary=b", body.into_bytes())
+    }
+
+    /// Posts, and waits for no answer.
+    pub fn post_later(&self, path: &str, kind: &'static str, body: Vec<u8>) -> JoinHandle<Option<u16>> {
+        let url = format!("{}{path}", self.base);
+        std::thread::spawn(move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let request = agent.post(url).header("authorization", format!("Bearer {TOKEN}"));
+            let answer = request.header("content-type", kind).send(&body[..]);
+            answer.ok().map(|answer| answer.status().as_u16())
+        })
     }
 }
 
@@ -400,7 +413,7 @@ async fn without_the_database_each_gives_numbers_of_its_own() {
         let central = if n % 2 == 0 { &one } else { &other };
         let sent = announce(central, &asked(title), None).await;
         assert_eq!(sent.status, 201, "{}", sent.text());
-        // The other central sends a copy of what is kept.
+        // Another central may send a copy of what is kept.
         let serial = |_: &_, bytes: &[u8]| {
             let command = loaxa_heart::wire::codec::open_command(bytes, &known_keys).ok()?.payload;
             let is_it = matches!(&command.body, Body::Announce { title: it, .. } if it == title);
@@ -558,6 +571,15 @@ async fn what_only_a_newer_one_knows_keeps_no_list_and_no_stop_of_an_older_one()
     let stopped = post(&older, "/api/v1/stop", "text/plain", Vec::new()).await;
     assert!(stopped.status < 300, "{}", stopped.text());
     assert_eq!(ground.sql("SELECT count(*) FROM commands WHERE ended = 'cancelled'"), "2", "both are ended");
+    // Its watch ends what it looks for itself, and leaves alone what it does not know.
+    ground.sql(
+        "INSERT INTO troubles (kind, what, subject, detail, since) VALUES ('fault', 'device_lost', 'loa-1', '', 1)",
+    );
+    until("the watch has looked", async || {
+        (ground.sql("SELECT ended > 0 FROM troubles WHERE kind = 'fault'") == "t").then_some(())
+    })
+    .await;
+    assert_eq!(ground.sql("SELECT count(*) FROM troubles WHERE kind = 'of_later' AND ended IS NULL"), "1");
     older.stop().await;
 }
 

@@ -198,7 +198,7 @@ fn take_note_of_link(app: &Arc<App>, event: &LinkEvent) {
             tracing::info!("connected to the broker");
             app.outbound.note_link(true, monotonic());
             say_again(app, OnWhat::Connection);
-            tokio::spawn(at_once(unsent::send(Arc::clone(app))));
+            tokio::spawn(at_once(unsent::send_on_connection(Arc::clone(app))));
         }
         LinkEvent::Disconnected { reason } => {
             tracing::warn!(reason, "no connection to the broker");

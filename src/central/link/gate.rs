@@ -6,13 +6,14 @@
 
 use loaxa_heart::said;
 use loaxa_heart::texts::{Say, Sentence};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -31,6 +32,9 @@ use loaxa_heart::domain::ids::{BoxId, ContentHash};
 
 /// Time for a client to show who it is, the TLS handshake included.
 const SHOW_MAX: Duration = Duration::from_secs(10);
+/// Connections of one box that have shown its certificate and not sent their CONNECT: one that the network forgot, and the one
+/// that follows it. Whoever has a stolen key takes no more places than that; a session that was let in ends with the next.
+const SHOWN_OF_BOX_MAX: usize = 2;
 /// Largest first packet: names, a last will and room to spare.
 const CONNECT_BYTES_MAX: usize = 4_096;
 /// Largest answer of the broker to it.
@@ -44,6 +48,7 @@ enum Refused {
     Slow,
     Revoked,
     NoConnect,
+    Followed,
     Name { said: String, is: BoxId },
     Password,
     Login,
@@ -56,6 +61,7 @@ impl Say for Refused {
             Refused::Slow => said!("gate.slow"),
             Refused::Revoked => said!("gate.revoked"),
             Refused::NoConnect => said!("gate.no_connect"),
+            Refused::Followed => said!("gate.followed"),
             Refused::Name { said, is } => said!("gate.name", said = said.escape_debug(), is),
             Refused::Password => said!("gate.password"),
             Refused::Login => said!("gate.login"),
@@ -98,8 +104,50 @@ pub struct Behind {
 
 /// The proof that the gate asks of each client.
 enum Guard {
-    Certificate(TlsAcceptor, Behind),
+    Certificate(TlsAcceptor, Behind, Shown),
     Login(SocketAddr),
+}
+
+/// Connections that have shown a certificate and not sent their CONNECT yet.
+#[derive(Default)]
+struct Shown(Mutex<BTreeMap<BoxId, VecDeque<Arc<Notify>>>>);
+
+impl Shown {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<BoxId, VecDeque<Arc<Notify>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds one. Where the box has as many as it may, the oldest is sent away for it.
+    fn add(&self, id: &BoxId) -> OneShown<'_> {
+        let leave = Arc::<Notify>::default();
+        let mut shown = self.lock();
+        let of_box = shown.entry(id.clone()).or_default();
+        if of_box.len() >= SHOWN_OF_BOX_MAX
+            && let Some(oldest) = of_box.pop_front()
+        {
+            oldest.notify_one();
+        }
+        of_box.push_back(Arc::clone(&leave));
+        OneShown { all: self, id: id.clone(), leave }
+    }
+}
+
+/// A connection among those that have shown a certificate; dropped, it is none of them any more.
+struct OneShown<'s> {
+    all: &'s Shown,
+    id: BoxId,
+    leave: Arc<Notify>,
+}
+
+impl Drop for OneShown<'_> {
+    fn drop(&mut self) {
+        let mut shown = self.all.lock();
+        let Some(of_box) = shown.get_mut(&self.id) else { return };
+        of_box.retain(|one| !Arc::ptr_eq(one, &self.leave));
+        if of_box.is_empty() {
+            shown.remove(&self.id);
+        }
+    }
 }
 
 /// Opens the gate; it closes when the handle is aborted.
@@ -110,7 +158,8 @@ pub async fn open(listen: SocketAddr, proof: Proof<'_>) -> Result<(SocketAddr, J
     let cant = |error: &dyn std::fmt::Display| CantOpen(error.to_string());
     let guard = match proof {
         Proof::Certificate { ca, server, behind } => {
-            Guard::Certificate(TlsAcceptor::from(Arc::new(tls(ca, server, behind.refuse_expired)?)), behind)
+            let tls = TlsAcceptor::from(Arc::new(tls(ca, server, behind.refuse_expired)?));
+            Guard::Certificate(tls, behind, Shown::default())
         }
         Proof::Login(broker) => Guard::Login(broker),
     };
@@ -147,10 +196,10 @@ fn tls(ca: &str, server: &Identity, refuse_expired: bool) -> Result<ServerConfig
 async fn visit(visitor: Visitor, guard: Arc<Guard>, complaints: Arc<Complaints>) {
     let from = visitor.from;
     let refused = match &*guard {
-        Guard::Certificate(acceptor, behind) => {
+        Guard::Certificate(acceptor, behind, shown) => {
             // Subscribed before the certificate is looked up, so that no revocation falls between.
             let revoked = behind.revoked.subscribe();
-            match within_time(by_certificate(visitor, acceptor, behind)).await {
+            match within_time(by_certificate(visitor, acceptor, (behind, shown))).await {
                 Ok((id, outside, inside)) => {
                     tokio::select! {
                         () = carry(outside, inside) => {}
@@ -179,14 +228,14 @@ type Outside = tokio_rustls::server::TlsStream<TcpStream>;
 async fn by_certificate(
     visitor: Visitor,
     acceptor: &TlsAcceptor,
-    behind: &Behind,
+    (behind, shown): (&Behind, &Shown),
 ) -> Result<(BoxId, Outside, TcpStream), Refused> {
     visitor.stream.set_nodelay(true)?;
     let mut outside = acceptor.accept(visitor.stream).await?;
-    let shown = outside.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let shown = shown.ok_or(Refused::Revoked)?;
-    let fingerprint = ContentHash::of(shown);
-    let expired = certificate::validity(shown).is_none_or(|validity| validity.ends <= wall());
+    let certificate = outside.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = certificate.ok_or(Refused::Revoked)?;
+    let fingerprint = ContentHash::of(certificate);
+    let expired = certificate::validity(certificate).is_none_or(|validity| validity.ends <= wall());
     let known = behind.store.certified(fingerprint).await.map_err(|_| Refused::Revoked)?;
     let id = known.ok_or(Refused::Revoked)?;
     if expired {
@@ -196,8 +245,12 @@ async fn by_certificate(
         }
         tell_of_expired(behind, &id).await;
     }
+    let one = shown.add(&id);
     visitor.seat.keep();
-    let packet = read_connect(&mut outside).await?;
+    let packet = tokio::select! {
+        packet = read_connect(&mut outside) => packet?,
+        () = one.leave.notified() => return Err(Refused::Followed),
+    };
     let packet = prove(&packet, &id, &behind.secret)?;
     let mut inside = TcpStream::connect(behind.broker).await?;
     inside.set_nodelay(true)?;

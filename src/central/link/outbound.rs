@@ -1,11 +1,14 @@
 //! Messages to boxes: commands go out at once to groups, and again to single boxes until they hold them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
 
 use loaxa_adapters::clock::monotonic;
 use loaxa_adapters::mqtt::{Link, LinkError, Qos};
+use loaxa_adapters::receipts::Receipt;
 use loaxa_heart::decide::delivery::{self, Standing};
 use loaxa_heart::domain::ids::{BoxId, CommandId, GroupId};
 use loaxa_heart::domain::time::{Moment, Span, Wall};
@@ -23,10 +26,18 @@ pub struct Outbound {
     recent: Mutex<VecDeque<Recent>>,
     /// Urgent commands that the broker was given, the latest last.
     urgent: Mutex<VecDeque<CommandId>>,
+    taken: Arc<Taken>,
     /// The moment since which there is no connection to the broker.
     lost: Mutex<Option<Moment>>,
     /// Messages that the broker did not get at once.
     unsent: AtomicU64,
+}
+
+/// Urgent commands of which the broker has said that it has them, until the other centrals are told.
+#[derive(Default)]
+struct Taken {
+    ids: Mutex<Vec<CommandId>>,
+    more: Notify,
 }
 
 /// Most boxes of which is remembered that they lacked nothing; when all are taken they are forgotten.
@@ -112,6 +123,7 @@ impl Outbound {
             agreed: Mutex::default(),
             recent: Mutex::default(),
             urgent: Mutex::default(),
+            taken: Arc::default(),
             lost: Mutex::new(Some(monotonic())),
             unsent: AtomicU64::new(0),
         }
@@ -163,7 +175,10 @@ impl Outbound {
     /// Sends a sealed command to all boxes of its groups.
     pub fn to_groups(&self, command: &Command, envelope: &[u8], is_urgent: bool) {
         let (groups, envelope) = (command.groups.clone(), envelope.to_vec());
-        self.publish(&groups, &envelope);
+        match is_urgent {
+            true => self.publish_urgent(&command.id, &groups, &envelope),
+            false => self.publish(&groups, &envelope),
+        }
         if is_urgent && self.is_connected() {
             self.note_urgent(&command.id);
         }
@@ -202,7 +217,7 @@ impl Outbound {
             let passed = monotonic().since(sent.at);
             if AGAIN_AFTER.get(sent.repeated).is_some_and(|after| passed >= *after) {
                 sent.repeated += 1;
-                self.publish(&sent.groups, &sent.envelope);
+                self.publish_urgent(&sent.id, &sent.groups, &sent.envelope);
             }
         }
     }
@@ -212,8 +227,43 @@ impl Outbound {
         let mut recent = self.recent.lock().expect("nothing panics while it holds what went out");
         recent.retain(|sent| monotonic().since(sent.at) < RECENT_FOR && now < sent.expires);
         for sent in &*recent {
-            self.publish(&sent.groups, &sent.envelope);
+            match sent.is_urgent {
+                true => self.publish_urgent(&sent.id, &sent.groups, &sent.envelope),
+                false => self.publish(&sent.groups, &sent.envelope),
+            }
         }
+    }
+
+    /// Waits for urgent commands that the broker has taken, and gives all that it took by then.
+    pub async fn taken(&self) -> Vec<CommandId> {
+        self.taken.more.notified().await;
+        std::mem::take(&mut *self.taken.ids.lock().expect("nothing panics while it holds the ids"))
+    }
+
+    /// Publishes to groups, and notes when the broker has all of it.
+    fn publish_urgent(&self, id: &CommandId, groups: &[GroupId], envelope: &[u8]) {
+        let receipts = groups.iter().map(|group| {
+            let topic = Topic::Group(group.clone());
+            let sent = self.link.publish_for_receipt(&topic, envelope.to_vec());
+            self.note_failure(&topic, sent)
+        });
+        let receipts: Vec<_> = receipts.collect();
+        let Some(receipts) = receipts.into_iter().collect::<Option<Vec<Receipt>>>() else { return };
+        let (id, taken) = (id.clone(), Arc::clone(&self.taken));
+        // It ends with the connection at the latest.
+        tokio::spawn(async move {
+            for receipt in receipts {
+                if !receipt.has_come().await {
+                    return;
+                }
+            }
+            let mut ids = taken.ids.lock().expect("nothing panics while it holds the ids");
+            // One alone has nobody to tell.
+            if ids.len() < URGENT_MAX {
+                ids.push(id);
+                taken.more.notify_one();
+            }
+        });
     }
 
     fn publish(&self, groups: &[GroupId], envelope: &[u8]) {
@@ -228,7 +278,15 @@ impl Outbound {
     }
 
     fn hand_over(&self, topic: &Topic, bytes: Vec<u8>) {
-        let Err(error) = self.link.publish(topic, bytes, Qos::AtLeastOnce) else { return };
+        self.note_failure(topic, self.link.publish(topic, bytes, Qos::AtLeastOnce));
+    }
+
+    /// Counts and tells of a message that the broker does not get now.
+    fn note_failure<T>(&self, topic: &Topic, sent: Result<T, LinkError>) -> Option<T> {
+        let error = match sent {
+            Ok(sent) => return Some(sent),
+            Err(error) => error,
+        };
         self.unsent.fetch_add(1, Ordering::Relaxed);
         match error {
             error @ (LinkError::NotConnected | LinkError::Full { .. }) => {
@@ -236,6 +294,7 @@ impl Outbound {
             }
             error => tracing::error!(%topic, %error, "a message can't be sent"),
         }
+        None
     }
 
     /// Sends a box the documents and announcements that it lacks. Its hello or heartbeat said what it holds, and how many

@@ -13,7 +13,7 @@ use super::refused::Refused;
 use crate::app::App;
 use crate::foreseen::Foreseen;
 use crate::people::Who;
-use crate::store::{DraftKept, DraftRoom, DraftRow, DraftSignature, NewDraft, StoreError};
+use crate::store::{DraftKept, DraftRoom, DraftRow, DraftSignature, Errand, NewDraft, StoreError};
 use loaxa_heart::domain::authority::Power;
 use loaxa_heart::domain::ids::{CommandId, ContentHash, KeyId};
 use loaxa_heart::domain::playback::CommandRefusal;
@@ -50,6 +50,26 @@ pub enum DraftAsked {
     },
     Policy(PolicyAsked),
     LocalEmergency(LocalAsked),
+}
+
+impl DraftAsked {
+    /// Tells whether it is to be an actual emergency, or a standing order for one.
+    fn is_urgent(&self) -> bool {
+        match self {
+            DraftAsked::Announce { fields, .. } => {
+                Power::to_announce(fields.class, fields.mode) == Power::Emergency
+            }
+            DraftAsked::Policy(_) => false,
+            DraftAsked::LocalEmergency(_) => true,
+        }
+    }
+}
+
+/// The errand on which a draft goes on. What people sign comes on an urgent one; the room that is kept for emergencies, and the
+/// stand-in of a database that is away, are for these alone.
+fn errand(is_urgent: bool) -> Errand {
+    let of_now = Errand::of_now();
+    Errand { is_urgent: is_urgent && of_now.is_urgent, ..of_now }
 }
 
 /// A reason for which a draft or a signature is not taken.
@@ -130,6 +150,15 @@ pub async fn make(
     if own.len() + others.len() >= OPEN_MAX {
         return Err(NotTaken::TooMany);
     }
+    errand(asked.is_urgent()).run(Box::pin(make_now(app, issuer, asked, (drafter, own_max)))).await
+}
+
+async fn make_now(
+    app: &Arc<App>,
+    issuer: KeyId,
+    asked: DraftAsked,
+    (drafter, own_max): (String, usize),
+) -> Result<CommandId, NotTaken> {
     let (draft, unnumbered) = unnumbered(app, &issuer, asked).await?;
     let command = Command { serial: app.store.next_serial(issuer).await?, ..unnumbered };
     let kept = NewDraft {
@@ -263,7 +292,8 @@ pub async fn sign(
     may_sign(app, &command, &key)?;
     if !row.signatures.iter().any(|signed| signed.key == key) {
         let signed = DraftSignature { key, signature, at: now };
-        let is_kept = match app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX).await {
+        let kept = app.store.add_signature(id.clone(), signed.clone(), SIGNATURES_MAX);
+        let is_kept = match errand(command.is_urgent()).run(kept).await {
             Err(error)
                 if (error.may_pass() || matches!(error, StoreError::Sql(_)))
                     && command.power() == Power::Emergency =>
@@ -324,8 +354,11 @@ async fn send_if_enough(app: &App, row: DraftRow) -> Result<bool, NotTaken> {
     let signatures: Vec<_> = signatures.into_iter().map(|signed| (signed.key, signed.signature)).collect();
     let sealed = envelope::assemble(Kind::Command, payload, &signatures);
     let mut draft = Draft::of(&command).ok_or_else(|| NotTaken::NoSuchDraft(id.clone()))?;
-    issue::settle_ends(app, &mut draft, signers).await?;
-    issue::keep_and_send(app, &draft, &command, sealed).await?;
+    let send = async {
+        issue::settle_ends(app, &mut draft, signers).await?;
+        issue::keep_and_send(app, &draft, &command, sealed).await
+    };
+    errand(command.is_urgent()).run(Box::pin(send)).await?;
     Ok(true)
 }
 

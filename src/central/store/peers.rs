@@ -1,7 +1,7 @@
 //! Several centrals on one database: what each tells the others, and the duties that one of them has for all.
 
 use super::answer::Answer;
-use loaxa_heart::domain::ids::KeyId;
+use loaxa_heart::domain::ids::{CommandId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Something that another central changed.
@@ -85,6 +85,12 @@ pub trait Peers: Send + Sync {
 
     /// Tells the others what changed here.
     fn tell_peers(&self, news: Vec<News>) -> Answer<'_, ()>;
+
+    /// Tells the others which urgent orders the broker has; what is said while one does not listen, it does not hear.
+    fn tell_sent(&self, ids: Vec<CommandId>) -> Answer<'_, ()>;
+
+    /// Tells whether another central said of an urgent order that the broker has it.
+    fn is_sent_elsewhere(&self, id: &CommandId) -> bool;
 
     /// Takes those of these duties that nobody has, and keeps those that this central has, for a time by the database's
     /// clock. Returns what this central has now; without peers, everything.

@@ -27,6 +27,12 @@ pub enum TroubleKind {
     Security,
 }
 
+impl TroubleKind {
+    /// Those that are over once nobody finds them any more.
+    pub const LOOKED_FOR: [TroubleKind; 3] =
+        [TroubleKind::OutOfContact, TroubleKind::Fault, TroubleKind::Feedback];
+}
+
 /// A trouble as somebody looked and found it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {

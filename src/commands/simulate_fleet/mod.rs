@@ -4,6 +4,7 @@
 
 mod apart;
 mod ground;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,17 +16,18 @@ use serde_json::json;
 
 use self::apart::{Centre, Used};
 use self::ground::{ALL, Ground};
+use self::kept::Kept;
 use super::client::Client;
 use super::language::{Failure, Outcome, tell};
 use loaxa_adapters::clock::monotonic;
 use loaxa_central::settings::{BrokerChoice, Settings};
-use loaxa_fleet::account::{Account, Deliveries, Percentiles};
+use loaxa_fleet::account::{Account, Fates, Percentiles};
 use loaxa_fleet::fleet::Fleet;
 use loaxa_fleet::hostile::Mob;
 use loaxa_fleet::site::{Network, Release, Supply};
 use loaxa_fleet::weather::{Relay, Weather};
 use loaxa_heart::config::store_file::{Database, PostgresServer};
-use loaxa_heart::domain::ids::CommandId;
+use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::time::{Moment, Span};
 use loaxa_heart::texts::Sentence;
 use loaxa_heart::wire::broker_address::BrokerAddress;
@@ -110,10 +112,13 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     let hostile = sites.split_off(args.boxes);
     let mob = sites.first().map(|victim| Mob::start(hostile, &victim.id, &network_to(args, broker)));
     let base = format!("http://{}", centre.http);
+    let client = Client::new(&base, &ground.token, None)?;
     let began = monotonic();
+    let boxes = sites.iter().map(|site| site.id.clone()).collect();
     let fleet = Fleet::start(sites, &network);
     let mut trial = Trial {
         fleet,
+        boxes,
         centre,
         used: Used::default(),
         since: began,
@@ -130,9 +135,7 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
         trial.rest(args.rest).await;
     }
     let began = monotonic();
-    let token = ground.token;
-    let id =
-        tokio::task::spawn_blocking(move || emergency(&base, &token)).await.expect("it does not panic")?;
+    let (client, id) = asked(client, emergency).await?;
     let answered = monotonic().since(began);
     if args.power_cut > 0 {
         let (count, after, most) = trial.cut(Supply::NoPower, args.power_cut).await;
@@ -140,8 +143,9 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
     }
     trial.emergency(&id, answered).await;
     let whole = trial.account(&id).await;
+    let is_kept = trial.compare(client).await?;
     drop((trial, mob));
-    if whole {
+    if whole && is_kept {
         tell!("fleet.kept");
         return Ok(ExitCode::SUCCESS);
     }
@@ -152,6 +156,7 @@ async fn in_folder(args: &Args, dir: &Path) -> Outcome {
 /// A fleet whose boxes have to get everything.
 struct Trial {
     fleet: Fleet,
+    boxes: Vec<BoxId>,
     centre: Centre,
     /// The use of the centre when it was told last, and the time since.
     used: Used,
@@ -263,12 +268,32 @@ impl Trial {
         self.wait(is_home).await;
         let (counts, sounded) = (self.fleet.account.counts(), self.fleet.account.deliveries(id));
         tell!("fleet.sounded", received = sounded.received, finished = sounded.finished, all);
+        let fates = self.fleet.account.fates(std::slice::from_ref(id), self.boxes.iter());
+        tell!("fleet.fates", wrong = fates.wrong.len(), foreign = fates.foreign.len());
         tell!("fleet.log", home = counts.acknowledged, records = counts.recorded, refused = counts.refused);
         self.tell_used();
-        // An entry more than one a box would be an emergency that was obeyed twice.
-        let is_once = sounded == Deliveries { received: all, finished: all, unfinished: 0 };
-        self.whole && is_once && counts.refused == 0
+        self.whole && fates == Fates::default() && counts.refused == 0
     }
+
+    /// Holds what the centre keeps against what the boxes wrote; tells whether it has each entry once, and nothing else.
+    async fn compare(&self, client: Client) -> Result<bool, Failure> {
+        let before = self.fleet.account.ends();
+        let (_, kept) = asked(client, Kept::of).await?;
+        let compared = kept.compare(&before, &self.fleet.account.ends());
+        let forked = self.fleet.account.counts().forked;
+        let (whole, missing, doubled) = (compared.whole, compared.missing, compared.doubled);
+        tell!("fleet.centre_log", whole, missing, doubled, foreign = compared.foreign, forked);
+        Ok(compared.is_exact() && forked == 0)
+    }
+}
+
+/// Asks the centre something beside the boxes.
+async fn asked<T: Send + 'static>(
+    client: Client,
+    ask: impl FnOnce(&Client) -> Result<T, Failure> + Send + 'static,
+) -> Result<(Client, T), Failure> {
+    let ask = move || ask(&client).map(|answer| (client, answer));
+    tokio::task::spawn_blocking(ask).await.expect("it does not panic")
 }
 
 /// The settings of the centre, with the broker and the database of the arguments in the place of those within.
@@ -330,7 +355,7 @@ fn seconds(since: Moment) -> Sentence {
 }
 
 /// Announces an emergency to all boxes.
-fn emergency(base: &str, token: &str) -> Result<CommandId, Failure> {
+fn emergency(client: &Client) -> Result<CommandId, Failure> {
     let fields = json!({
         "to": [ALL], "class": "emergency", "mode": "actual", "title": "simulated", "text": "The water is rising.",
     });
@@ -339,7 +364,7 @@ fn emergency(base: &str, token: &str) -> Result<CommandId, Failure> {
         "--{boundary}\r\ncontent-disposition: form-data; name=\"fields\"\r\n\r\n{fields}\r\n--{boundary}--\r\n"
     );
     let kind = format!("multipart/form-data; boundary={boundary}");
-    let answer = Client::new(base, token, None)?.post("announcements", &kind, body.as_bytes())?;
+    let answer = client.post("announcements", &kind, body.as_bytes())?;
     let id = answer["id"].as_str().unwrap_or_default().parse();
     id.map_err(|_| loaxa_heart::said!("fleet.no_answer").into())
 }

@@ -45,3 +45,43 @@ pub(super) async fn signs_of_life_are_kept_in_their_order(store: SharedStore) {
     assert_eq!(row().await.last_seen, Some(at(10)), "the clock of this machine was set back");
     assert!(row().await.is_online(at(100)) && !row().await.is_online(at(10 + 150)));
 }
+
+pub(super) async fn the_words_of_a_hello_count_behind_a_later_sign(store: SharedStore) {
+    store.declare_boxes(vec![declared("loa-1", &["xa"])]).await.unwrap();
+    let say = async |seconds, kind| {
+        let sign =
+            SignOfLife { id: id("loa-1"), at: at(seconds), clock: ClockQuality::Synced, holds: None, kind };
+        store.note_sign_of_life(sign).await.unwrap();
+    };
+    let hello = async |seconds, software: &str, epoch| {
+        let software = software.to_owned();
+        say(seconds, SignKind::Hello { software, languages: vec!["vi".to_owned()], epoch: Epoch(epoch) })
+            .await;
+        // What waits is written first.
+        store.note_lost(id("loa-1"), at(seconds)).await.unwrap();
+        let row = store.boxes().await.unwrap().remove(0);
+        (row.software.unwrap(), row.epoch.unwrap().0, row.backlog, row.last_seen.unwrap())
+    };
+    let faults = vec!["disk_full".to_owned()];
+    for is_written in [false, true] {
+        let later = at(if is_written { 200 } else { 100 });
+        let seconds = if is_written { 200 } else { 100 };
+        say(seconds, SignKind::Heartbeat { backlog: 9, faults: faults.clone(), usage: None }).await;
+        if is_written {
+            store.note_lost(id("loa-1"), at(seconds - 40)).await.unwrap();
+        }
+        assert_eq!(hello(seconds - 20, "1.2.0", 7).await, ("1.2.0".to_owned(), 7, 9, later));
+        assert_eq!(
+            hello(seconds - 30, "1.1.0", 6).await,
+            ("1.2.0".to_owned(), 7, 9, later),
+            "an earlier hello"
+        );
+        assert_eq!(hello(seconds - 10, "1.3.0", 8).await, ("1.3.0".to_owned(), 8, 9, later));
+        let row = store.boxes().await.unwrap().remove(0);
+        assert_eq!(
+            (row.faults, row.languages, row.clock),
+            (faults.clone(), vec!["vi".to_owned()], Some(ClockQuality::Synced))
+        );
+    }
+    assert_eq!(hello(230, "1.4.0", 9).await, ("1.4.0".to_owned(), 9, 1, at(230)));
+}

@@ -47,7 +47,7 @@ macro_rules! promises {
     ($then:ident! $($before:tt)*) => {
         $then! {
             $($before)*;
-            boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order }
+            boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order the_words_of_a_hello_count_behind_a_later_sign }
             enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
             log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry a_months_end_and_centrals_own_clock_lose_and_double_nothing no_sign_in_an_entry_keeps_it_out anchors_come_page_by_page_of_so_many_bytes }
             plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }

@@ -206,6 +206,13 @@ async fn signs_of_a_thousand_boxes_are_kept_by_a_few_statements() {
         .sql("xa", &format!("UPDATE boxes SET last_seen = {}, backlog = 77 WHERE id = 'loa-0003'", at(20).0));
     server.0.sql("xa", &format!("UPDATE boxes SET lost = {} WHERE id = 'loa-0004'", at(12).0));
     server.0.sql("xa", "UPDATE boxes SET software = '1.2.3'");
+    // One that was, too, and that says hello here.
+    let kind = SignKind::Hello { software: "1.3.0".to_owned(), languages: Vec::new(), epoch: Epoch(9) };
+    server
+        .0
+        .sql("xa", &format!("UPDATE boxes SET last_seen = {}, backlog = 78 WHERE id = 'loa-0005'", at(20).0));
+    let hello = SignOfLife { id: loa(5), at: at(11), clock: ClockQuality::Synced, holds: None, kind };
+    store.note_sign_of_life(hello).await.unwrap();
     let end = tokio::task::spawn_blocking(move || drop(store));
     server.takes_at_most(40, "signs of life", end).await.unwrap();
     let of = |id: &str| {
@@ -217,9 +224,14 @@ async fn signs_of_a_thousand_boxes_are_kept_by_a_few_statements() {
     };
     assert_eq!(of("loa-0002"), format!("10000000|-{}|2|[\"disk_full\"]|synced", NOW.0));
     assert!(of("loa-0003").starts_with("20000000|") && of("loa-0003").contains("|77|"), "a later sign stays");
+    assert!(of("loa-0005").starts_with("20000000|") && of("loa-0005").contains("|78|"));
+    assert_eq!(
+        server.0.sql("xa", "SELECT software, epoch FROM boxes WHERE id = 'loa-0005'"),
+        "1.3.0|0000000000000009"
+    );
     assert!(of("loa-0004").starts_with("10000000|12000000|4|"), "its connection broke off since");
     let hours = "SELECT count(*), sum(signs), sum(faulty), max(backlog_max), min(software), max(month_mib) FROM health";
-    assert_eq!(server.0.sql("xa", hours), "1000|1000|1000|999|1.2.3|999");
+    assert_eq!(server.0.sql("xa", hours), "1000|1001|1000|999|1.2.3|999");
     assert_eq!(server.0.sql("xa", "SELECT count(*) FROM boxes WHERE holds IS NOT NULL"), "500");
 }
 

@@ -15,7 +15,7 @@ use super::signs::{Flush, Part, Signs};
 use super::writer::Operation;
 use crate::store::News;
 use loaxa_adapters::clock::monotonic;
-use loaxa_heart::domain::ids::BoxId;
+use loaxa_heart::domain::ids::{BoxId, CommandId};
 use loaxa_heart::domain::time::{Moment, Span};
 
 /// The number of the lock that centrals share, or that one has alone.
@@ -117,6 +117,10 @@ impl Listening {
                     Ok(id) => self.live.delivered(&id),
                     Err(_) => self.live.delivered_to_many(),
                 }),
+                Some("sent") => {
+                    let ids = words.filter_map(|id| id.parse::<CommandId>().ok());
+                    ids.for_each(|id| self.among.note_sent_elsewhere(id));
+                }
                 _ => has_news = true,
             }
         }

@@ -1,12 +1,12 @@
 //! The questions of the centrals that share a database on a server.
 
 use super::SqlStore;
-use super::among::{NEWS_KEPT, count};
+use super::among::{NEWS_KEPT, count, say_sent};
 use super::engine::{Connection, OptionalExtension, Result, Value, params, params_from_iter};
 use super::serials;
 use crate::store::{Answer, NewRequest, News, Peers, RequestTaken};
 use loaxa_adapters::clock::wall;
-use loaxa_heart::domain::ids::KeyId;
+use loaxa_heart::domain::ids::{CommandId, KeyId};
 use loaxa_heart::domain::time::{Span, Wall};
 
 /// Most wrong tries that are remembered.
@@ -29,6 +29,18 @@ impl Peers for SqlStore {
         }
         let me = self.among.me.clone();
         self.write(move |db| count(db, &me, &news, wall()))
+    }
+
+    fn tell_sent(&self, ids: Vec<CommandId>) -> Answer<'_, ()> {
+        if !self.has_peers() || ids.is_empty() {
+            return Box::pin(async { Ok(()) });
+        }
+        let me = self.among.me.clone();
+        self.write(move |db| say_sent(db, &me, &ids))
+    }
+
+    fn is_sent_elsewhere(&self, id: &CommandId) -> bool {
+        self.among.is_sent_elsewhere(id)
     }
 
     fn own_name(&self) -> &str {

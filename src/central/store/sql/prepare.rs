@@ -19,11 +19,12 @@ const VERSION: i64 = 2;
 
 /// The number of the statements that make the tables, functions, views and triggers of a server, and their hash. Whoever changes one
 /// raises the number: while centrals of two versions run side by side, the earlier one leaves alone what a later one made.
-const REVISION: (i64, &str) = (3, "dccae1b7d00b4a634edf880d4044a62e153db98e1b4b692e94bcd2749b7c2caa");
+const REVISION: (i64, &str) = (4, "41f24c0b6ca1e7c0fec9c2178a1e871f0f364c1b4757dbd5010cbd8c3993f6a8");
 
 /// Columns that came later than their tables.
-const LATER_COLUMNS: [(&str, &str, &str); 9] = [
+const LATER_COLUMNS: [(&str, &str, &str); 10] = [
     ("boxes", "languages", "TEXT NOT NULL DEFAULT '[]'"),
+    ("boxes", "introduced", "INTEGER"),
     ("tokens", "owner", "TEXT"),
     ("log", "implausible", "TEXT"),
     ("plays", "arrived", "INTEGER"),

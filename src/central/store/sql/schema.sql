@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS boxes (
     backlog   INTEGER NOT NULL DEFAULT 0,
     faults    TEXT NOT NULL DEFAULT '[]',
     holds     TEXT,
-    languages TEXT NOT NULL DEFAULT '[]'
+    languages TEXT NOT NULL DEFAULT '[]',
+    -- When it last said hello.
+    introduced INTEGER
 ) STRICT;
 
 -- How far the log of each store of each box has arrived.

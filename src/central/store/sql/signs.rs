@@ -55,9 +55,11 @@ pub struct Waiting {
     number: u64,
 }
 
-/// The words that only a hello has.
+/// The words that only a hello has. They are said once for a whole connection, so that they count also where a later sign went
+/// before them: a heartbeat that another central took in, or one whose clock is ahead.
 #[derive(Debug, Clone)]
 struct Introduced {
+    at: Wall,
     software: String,
     languages: Vec<String>,
     epoch: Epoch,
@@ -118,8 +120,8 @@ impl Signs {
         inside.number += 1;
         let number = inside.number;
         let Some(known) = inside.known.get_mut(&sign.id) else { return false };
-        let is_late = known.seen.is_some_and(|seen| seen > sign.at && seen <= sign.at.plus(DISORDER_MAX));
-        if is_late {
+        if known.seen.is_some_and(|seen| is_before(sign.at, seen)) {
+            inside.note_late(sign, number);
             return false;
         }
         let was_silent = known.seen.is_none_or(|seen| sign.at.since(seen) >= SILENT_MAX);
@@ -135,12 +137,8 @@ impl Signs {
             number,
         };
         match &sign.kind {
-            SignKind::Hello { software, languages, epoch } => {
-                waiting.hello = Some(Introduced {
-                    software: visible(software).into_owned(),
-                    languages: languages.iter().map(|tag| visible(tag).into_owned()).collect(),
-                    epoch: *epoch,
-                });
+            SignKind::Hello { .. } => {
+                waiting.hello = Introduced::by(sign);
                 waiting.backlog = Some(HELLO_BACKLOG);
             }
             SignKind::Heartbeat { backlog, faults, .. } => {
@@ -176,13 +174,55 @@ impl Signs {
     }
 }
 
+/// Tells whether a sign of life was said before another; a time far ahead comes from a clock that was set back.
+fn is_before(at: Wall, other: Wall) -> bool {
+    other > at && other <= at.plus(DISORDER_MAX)
+}
+
+impl Introduced {
+    fn by(sign: &SignOfLife) -> Option<Self> {
+        let SignKind::Hello { software, languages, epoch } = &sign.kind else { return None };
+        Some(Self {
+            at: sign.at,
+            software: visible(software).into_owned(),
+            languages: languages.iter().map(|tag| visible(tag).into_owned()).collect(),
+            epoch: *epoch,
+        })
+    }
+
+    /// The later of two hellos.
+    fn later(this: Option<Self>, earlier: Option<Self>) -> Option<Self> {
+        match (this, earlier) {
+            (Some(this), Some(earlier)) if is_before(this.at, earlier.at) => Some(earlier),
+            (this, earlier) => this.or(earlier),
+        }
+    }
+}
+
+impl Inside {
+    /// Takes what a sign says that came after a later one: of a hello, what no other sign says.
+    fn note_late(&mut self, sign: &SignOfLife, number: u64) {
+        let Some(hello) = Introduced::by(sign) else { return };
+        let (at, clock) = (sign.at, sign.clock);
+        let (holds, backlog, faults) = (None, None, None);
+        let late = Waiting { at, clock, holds, hello: Some(hello), backlog, faults, number };
+        let waiting = match self.waiting.remove(&sign.id).map(Arc::unwrap_or_clone) {
+            Some(other) => {
+                Waiting { hello: Introduced::later(late.hello, other.hello.clone()), number, ..other }
+            }
+            None => late,
+        };
+        self.waiting.insert(sign.id.clone(), Arc::new(waiting));
+    }
+}
+
 impl Waiting {
     /// Fills what this sign does not say with what an earlier one did.
     fn after(self, earlier: Option<Self>) -> Self {
         let Some(earlier) = earlier else { return self };
         Self {
             holds: self.holds.or(earlier.holds),
-            hello: self.hello.or(earlier.hello),
+            hello: Introduced::later(self.hello, earlier.hello),
             backlog: self.backlog.or(earlier.backlog),
             faults: self.faults.or(earlier.faults),
             ..self
@@ -190,16 +230,16 @@ impl Waiting {
     }
 
     /// Tells whether the box's connection broke off after this sign; a time far ahead comes from a clock that was set back.
-    fn is_before(&self, lost: Option<Wall>) -> bool {
-        lost.is_some_and(|lost| lost > self.at && lost <= self.at.plus(DISORDER_MAX))
+    fn was_before(&self, lost: Option<Wall>) -> bool {
+        lost.is_some_and(|lost| is_before(self.at, lost))
     }
 
     /// Puts what waits over the row of the database, where it is newer. `lost` is when the box's connection broke off.
     pub fn show_in(&self, row: &mut BoxRow, lost: Option<Wall>) {
-        if row.last_seen.is_some_and(|seen| seen > self.at && seen <= self.at.plus(DISORDER_MAX)) {
+        if row.last_seen.is_some_and(|seen| is_before(self.at, seen)) {
             return;
         }
-        (row.last_seen, row.lost, row.clock) = (Some(self.at), self.is_before(lost), Some(self.clock));
+        (row.last_seen, row.lost, row.clock) = (Some(self.at), self.was_before(lost), Some(self.clock));
         if let Some(holds) = &self.holds {
             row.holds = Some(holds.clone());
         }
@@ -331,23 +371,45 @@ impl Operation for Flush {
 }
 
 /// The columns that are told of each box; `lost` is the time up to which it may have spoken later to another central.
-const TOLD: &str = "boxes (id, last_seen, clock, holds, software, epoch, backlog, faults, languages, lost)";
-const ONE: &str = "UPDATE boxes SET last_seen = ?2, lost = CASE WHEN lost > ?2 AND lost <= ?10 THEN lost ELSE 0 END, clock = ?3,
-                          holds = coalesce(?4, holds), software = coalesce(?5, software), epoch = coalesce(?6, epoch),
-                          backlog = coalesce(?7, backlog), faults = coalesce(?8, faults),
-                          languages = coalesce(?9, languages)
-         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10)";
-const ALL: &str = "UPDATE boxes SET last_seen = told.last_seen,
-                          lost = CASE WHEN boxes.lost > told.last_seen AND boxes.lost <= told.lost THEN boxes.lost ELSE 0 END,
-                          clock = told.clock, holds = coalesce(told.holds, boxes.holds),
-                          software = coalesce(told.software, boxes.software), epoch = coalesce(told.epoch, boxes.epoch),
-                          backlog = coalesce(told.backlog, boxes.backlog), faults = coalesce(told.faults, boxes.faults),
-                          languages = coalesce(told.languages, boxes.languages)
+const TOLD: &str =
+    "boxes (id, last_seen, clock, holds, software, epoch, backlog, faults, languages, lost, introduced)";
+/// What a later sign has said stays, but for what only a hello says: of that, the latest hello's words stay.
+const ONE: &str = "UPDATE boxes SET
+         last_seen = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN last_seen ELSE ?2 END,
+         lost = CASE WHEN lost > ?2 AND lost <= ?10 OR last_seen > ?2 AND last_seen <= ?10 THEN lost ELSE 0 END,
+         clock = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN clock ELSE ?3 END,
+         holds = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN holds ELSE coalesce(?4, holds) END,
+         backlog = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN backlog ELSE coalesce(?7, backlog) END,
+         faults = CASE WHEN last_seen > ?2 AND last_seen <= ?10 THEN faults ELSE coalesce(?8, faults) END,
+         software = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN software ELSE coalesce(?5, software) END,
+         epoch = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN epoch ELSE coalesce(?6, epoch) END,
+         languages = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN languages ELSE coalesce(?9, languages) END,
+         introduced = CASE WHEN introduced > ?11 AND introduced <= ?11 + (?10 - ?2) THEN introduced ELSE coalesce(?11, introduced) END
+         WHERE id = ?1 AND (last_seen IS NULL OR last_seen <= ?2 OR last_seen > ?10 OR CAST(?11 AS BIGINT) IS NOT NULL)";
+const ALL: &str = "UPDATE boxes SET
+         last_seen = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost THEN boxes.last_seen ELSE told.last_seen END,
+         lost = CASE WHEN boxes.lost > told.last_seen AND boxes.lost <= told.lost
+             OR boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost THEN boxes.lost ELSE 0 END,
+         clock = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost THEN boxes.clock ELSE told.clock END,
+         holds = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost
+             THEN boxes.holds ELSE coalesce(told.holds, boxes.holds) END,
+         backlog = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost
+             THEN boxes.backlog ELSE coalesce(told.backlog, boxes.backlog) END,
+         faults = CASE WHEN boxes.last_seen > told.last_seen AND boxes.last_seen <= told.lost
+             THEN boxes.faults ELSE coalesce(told.faults, boxes.faults) END,
+         software = CASE WHEN boxes.introduced > told.introduced AND boxes.introduced <= told.introduced + (told.lost - told.last_seen)
+             THEN boxes.software ELSE coalesce(told.software, boxes.software) END,
+         epoch = CASE WHEN boxes.introduced > told.introduced AND boxes.introduced <= told.introduced + (told.lost - told.last_seen)
+             THEN boxes.epoch ELSE coalesce(told.epoch, boxes.epoch) END,
+         languages = CASE WHEN boxes.introduced > told.introduced AND boxes.introduced <= told.introduced + (told.lost - told.last_seen)
+             THEN boxes.languages ELSE coalesce(told.languages, boxes.languages) END,
+         introduced = CASE WHEN boxes.introduced > told.introduced AND boxes.introduced <= told.introduced + (told.lost - told.last_seen)
+             THEN boxes.introduced ELSE coalesce(told.introduced, boxes.introduced) END
          FROM {told} AS told WHERE boxes.id = told.id
-         AND (boxes.last_seen IS NULL OR boxes.last_seen <= told.last_seen OR boxes.last_seen > told.lost)";
+         AND (boxes.last_seen IS NULL OR boxes.last_seen <= told.last_seen OR boxes.last_seen > told.lost OR told.introduced IS NOT NULL)";
 
 fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
-    let rows = boxes.iter().map(|(id, waiting)| -> [Value; 10] {
+    let rows = boxes.iter().map(|(id, waiting)| -> [Value; 11] {
         let hello = waiting.hello.as_ref();
         [
             id.to_string().into(),
@@ -361,6 +423,7 @@ fn write(db: &Connection, boxes: &[(BoxId, Arc<Waiting>)]) -> Result<()> {
             hello.map(|hello| json(&hello.languages)).into(),
             // Another central may have written a later sign.
             waiting.at.plus(DISORDER_MAX).0.into(),
+            hello.map(|hello| hello.at.0).into(),
         ]
     });
     db.change_rows(TOLD, &rows.collect::<Vec<_>>(), (ONE, ALL))

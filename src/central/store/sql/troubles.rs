@@ -122,7 +122,7 @@ fn open(db: &Connection, it: &Found, now: Wall) -> Result<bool> {
     Ok(true)
 }
 
-/// Ends what is open and was not found; forgets the oldest of what has ended.
+/// Ends what is open and was not found, but for kinds that only a later version looks for; forgets the oldest of what has ended.
 fn end_absent(db: &Connection, found: &[Found], now: Wall) -> Result<bool> {
     let keys: Vec<_> = found
         .iter()
@@ -130,10 +130,10 @@ fn end_absent(db: &Connection, found: &[Found], now: Wall) -> Result<bool> {
         .collect();
     let ended = db
         .prepare_cached(
-            "UPDATE troubles SET ended = ?2 WHERE ended IS NULL AND kind <> ?3
+            "UPDATE troubles SET ended = ?2 WHERE ended IS NULL AND kind IN (SELECT value FROM json_each(?3))
              AND kind || ' ' || what || ' ' || subject NOT IN (SELECT value FROM json_each(?1))",
         )?
-        .execute(params![json(&keys), now.0, word(&TroubleKind::Security)])?;
+        .execute(params![json(&keys), now.0, json(&TroubleKind::LOOKED_FOR)])?;
     if ended > 0 {
         db.prepare_cached(
             "DELETE FROM troubles WHERE ended IS NOT NULL AND id NOT IN (
