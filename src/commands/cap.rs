@@ -61,10 +61,8 @@ pub fn run(args: Args) -> Outcome {
         Doing::Check { files } => return check(&files),
         Doing::List { central } => {
             let client = central.client()?;
-            let alerts = client.get("cap/alerts", &[])?;
-            let rows: Vec<_> =
-                alerts.as_array().into_iter().flatten().map(|row| cells(row, chosen())).collect();
-            print_table("cap", &rows);
+            let rows = client.get_pages("cap/alerts", |row| text(&row["id"]))?;
+            print_table("cap", &rows.iter().map(|row| cells(row, chosen())).collect::<Vec<_>>());
         }
         Doing::Approve { id, key, anyway, central } => {
             let client = central.client()?;

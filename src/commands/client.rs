@@ -28,6 +28,8 @@ const WAIT_MAX: Duration = Duration::from_secs(120);
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Characters that stay as they are in a query (RFC 3986, unreserved).
 const UNRESERVED: &str = "-._~";
+/// Rows asked for at a time: as many as central gives.
+const PAGE_ROWS: u32 = 1_000;
 
 /// Arguments that say where central is, and who asks.
 #[derive(clap::Args)]
@@ -123,6 +125,29 @@ impl Client {
     /// The sentence with which central refuses, or why it can't be reached.
     pub fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
         Ok(serde_json::from_str(&self.get_text(path, query)?.0)?)
+    }
+
+    /// Asks for all pages of a list; the last cursor in one names the next.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn get_pages(&self, path: &str, cursor: impl Fn(&Value) -> String) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        let mut query = vec![("limit", PAGE_ROWS.to_string())];
+        loop {
+            let url = format!("{}/api/v1/{path}{}", self.base, query_text(&query));
+            let request = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token));
+            let answer = request.call();
+            let link = |answer: &ureq::http::Response<ureq::Body>| answer.headers().contains_key("link");
+            let goes_on = answer.as_ref().is_ok_and(link);
+            let (text, _) = self.answer(answer)?;
+            let page: Vec<Value> = serde_json::from_str(&text)?;
+            let last = page.iter().rev().map(&cursor).find(|cursor| !cursor.is_empty());
+            all.extend(page);
+            let Some(last) = last.filter(|_| goes_on) else { return Ok(all) };
+            query.truncate(1);
+            query.push(("before", last));
+        }
     }
 
     /// Asks for `/api/v1/{path}` as the person who holds `key`.

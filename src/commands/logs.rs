@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Rows asked for at a time: as many as central gives.
 const PAGE_ROWS: usize = 1_000;
 /// Rows that `--follow` looks at.
-const FOLLOW_ROWS: &str = "200";
+const FOLLOW_ROWS: usize = 200;
 /// Frames a second in the log.
 const FRAMES_A_SECOND: f64 = loaxa_heart::domain::sound::FRAMES_A_SECOND as f64;
 
@@ -247,10 +247,19 @@ fn record(play: &Value) -> [String; COLUMNS.len()] {
 /// Prints each play once it has ended.
 fn follow_plays(client: &Client, query: &[(&str, String)], format: Format) -> Result<(), Failure> {
     let mut query = query.to_vec();
-    query.push(("limit", FOLLOW_ROWS.to_owned()));
+    query.push(("limit", FOLLOW_ROWS.to_string()));
     let mut printed = BTreeSet::new();
+    let mut is_told = false;
     loop {
         let mut ended = plays(client, &query)?;
+        // Where nothing that was printed is among the newest, others may have come and gone between two looks.
+        let is_cut = ended.len() == FOLLOW_ROWS
+            && !printed.is_empty()
+            && !ended.iter().any(|play| printed.contains(&play["cursor"].as_i64()));
+        if is_cut && !is_told {
+            complain!("logs.follow_more", shown = FOLLOW_ROWS);
+        }
+        is_told = is_cut;
         ended.retain(|play| !play["outcome"].is_null() && !printed.contains(&play["cursor"].as_i64()));
         ended.reverse();
         printed.extend(ended.iter().map(|play| play["cursor"].as_i64()));

@@ -34,7 +34,7 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Actual emergencies that are in force.
+/// Actual emergencies that are in force, among the newest announcements.
 fn emergencies(client: &Client) -> Result<Vec<Value>, Failure> {
     let now = clock::wall();
     let in_force = |row: &Value| {
@@ -44,7 +44,8 @@ fn emergencies(client: &Client) -> Result<Vec<Value>, Failure> {
             && row["ended"].is_null()
             && expires.is_some_and(|at| at > now)
     };
-    let rows = client.get("announcements", &[])?;
+    // Whoever stops in haste waits for one answer.
+    let rows = client.get("announcements", &[("limit", "1000".to_owned())])?;
     Ok(rows.as_array().into_iter().flatten().filter(|row| in_force(row)).cloned().collect())
 }
 

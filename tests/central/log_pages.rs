@@ -80,6 +80,16 @@ async fn logs_go_on_past_the_first_thousand_rows() {
     assert_eq!((found.len(), found.last()), (1_500, Some(&PLAYS)));
     assert!(found.iter().all(|number| *number > PLAYS - 1_503), "{:?}", found.first());
     assert!(more.contains("1500"), "{more}");
+    // Page by page, though three at a time share their instant.
+    let (mut found, mut path) = (Vec::new(), "/api/v1/plays?limit=700".to_owned());
+    while !path.is_empty() {
+        let page = get_api(&central, &path).await;
+        let text = page.text().replace("\"title\":", "\n");
+        found.extend(titles(&text));
+        path = page.header("link").trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+    found.sort_unstable();
+    assert_eq!(found, (1..=PLAYS).collect::<Vec<_>>());
     central.stop().await;
 }
 
@@ -167,4 +177,46 @@ async fn a_line_shows_the_chain_the_audio_and_only_what_is_known() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("Cắt điện thôn 1") && !told.contains(" 0,0 giây"), "{told}");
     central.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_anchor_is_shown_given_and_exported() {
+    // More than one answer holds, each a day before the other.
+    const ANCHORS: u64 = 1_100;
+    let dir = tempfile::tempdir().unwrap();
+    let central = start(settings(dir.path(), embedded())).await;
+    let today = loaxa_adapters::clock::wall();
+    for days in 1..=ANCHORS {
+        central.store().keep_anchor(today.date() - chrono::Days::new(days), today).await.unwrap();
+    }
+    let days = |page: &serde_json::Value| {
+        page.as_array().unwrap().iter().map(|row| row["day"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let first = get_api(&central, "/api/v1/anchors").await;
+    let link = first.header("link").to_owned();
+    let next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+    let second = get_api(&central, next).await;
+    let mut all = [days(&first.json()), days(&second.json())].concat();
+    assert_eq!((all.len() as u64, second.header("link")), (ANCHORS + 1, ""));
+    assert!(first.json()[0]["heads"].is_string());
+    all.dedup();
+    assert_eq!(all.len() as u64, ANCHORS + 1);
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loaxa"));
+    command.args(["logs", "anchor"]).env("LOAXA_LANG", "en");
+    command.env("LOAXA_CENTRAL", format!("http://{}", central.http_addr())).env("LOAXA_TOKEN", TOKEN);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.lines().skip(1).map(|line| &line[..10]).collect::<Vec<_>>(), all);
+
+    let reviewer = Staff::make(&central, "kiem", &[(Role::Reviewer, "xa")]).await;
+    let export = reviewer.get(&central, "/bang-chung/nhat-ky.jsonl").await;
+    assert_eq!(export.text().matches("{\"anchor\":").count() as u64, ANCHORS + 1);
+    let page = reviewer.get(&central, "/bang-chung").await;
+    let older = format!("/bang-chung?truoc={}", all[59]);
+    assert!(page.text().contains(&older), "the page goes on");
+    let oldest = reviewer.get(&central, &format!("/bang-chung?truoc={}", all[1_099])).await;
+    assert!(oldest.text().contains(&*all[1_100].split('-').rev().collect::<Vec<_>>().join("/")));
+    let behind = format!("truoc={}", all[1_100]);
+    assert!(!oldest.text().contains(&behind), "nothing is older");
 }

@@ -220,3 +220,42 @@ async fn a_month_that_is_over_is_dropped_once_nobody_reads_it() {
     let next = store.ingest(Batch { arrived: now, ..of_box[3].clone() }).await.unwrap().await.unwrap();
     assert_eq!((next.added, next.contiguous_upto), (2, 8));
 }
+
+/// The reading of a month is held up: who writes does not wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_waits_for_no_reading_of_a_month_that_goes() {
+    let cluster = Arc::new(Cluster::start());
+    cluster.create("xa");
+    let store = Arc::new(open(&cluster, "xa"));
+    let day = 86_400_000_000;
+    let arrivals = [Wall(END.0 - 40 * day), Wall(END.0 - 2 * day), Wall(END.0 - day)];
+    let of_box = batches(&box_id(1), 3, 2);
+    for (batch, arrived) in of_box.iter().zip(arrivals).take(2) {
+        store.ingest(Batch { arrived, ..batch.clone() }).await.unwrap().await.unwrap();
+    }
+    let holder = Arc::clone(&cluster);
+    let held = std::thread::spawn(move || {
+        holder.sql("xa", "BEGIN; LOCK TABLE signed_heads IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)");
+    });
+    let holder_of =
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%' AND wait_event = 'PgSleep'";
+    until("the reading is held up", async || {
+        Some(cluster.sql("xa", holder_of)).filter(|pid| !pid.is_empty())
+    })
+    .await;
+    let (november, now) = (Wall(END.0 - 30 * day), END);
+    let prunes = Arc::clone(&store);
+    let pruning = tokio::spawn(async move { prunes.prune(Perishable::Log, november, now).await });
+    let waits =
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%signed_heads%'";
+    until("the month is read", async || Some(cluster.sql("xa", waits)).filter(|pid| !pid.is_empty())).await;
+    let batch = Batch { arrived: arrivals[2], ..of_box[2].clone() };
+    let answer = store.ingest(batch).await.unwrap();
+    let taken = tokio::time::timeout(std::time::Duration::from_secs(3), answer).await;
+    assert_eq!(taken.expect("nobody waits for the reading").unwrap().added, 2);
+    cluster.sql("xa", &format!("SELECT pg_terminate_backend(pid) FROM ({holder_of}) AS holder"));
+    held.join().unwrap_err();
+    let gone = pruning.await.unwrap().unwrap_or(0);
+    let rest = store.prune(Perishable::Log, november, now).await.unwrap();
+    assert_eq!((gone + rest, all(&store).await.len()), (2, 4));
+}

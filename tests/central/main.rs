@@ -17,6 +17,7 @@ mod browser_uploads;
 mod browser_week;
 mod cap;
 mod cli;
+mod cut_lists;
 mod drafts;
 mod emergency;
 mod enrolment;

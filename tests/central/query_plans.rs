@@ -26,7 +26,7 @@ const BIG: [&str; 13] = [
 ];
 
 /// The words that stand for the holes of a query that is put together, in the files that have them.
-const HOLES: [(&str, &str); 22] = [
+const HOLES: [(&str, &str); 27] = [
     ("{UNUSED}", "TRUE"),
     ("{of_campaign}", ""),
     ("{columns}", "began = ?4"),
@@ -47,6 +47,11 @@ const HOLES: [(&str, &str); 22] = [
     ("{fields}", "*"),
     ("{number}", "seen"),
     ("{part}", "log"),
+    ("{page}", "ORDER BY changed DESC, id LIMIT 10"),
+    ("{asked_of}", ""),
+    ("{wanted}", "10"),
+    ("{behind}", "0"),
+    ("{begins}", "1"),
     ("{told}", "plays"),
     ("{}", ""),
 ];

@@ -314,9 +314,17 @@ async fn end_unless_aired(app: &App, id: &str) -> Result<bool, NotAlert> {
 ///
 /// # Errors
 /// Fails when the store does not answer.
-pub async fn list(app: &App) -> Result<Vec<(CapRow, Taken)>, StoreError> {
-    let rows = all_read(app.store.caps().await?);
-    Ok(rows.into_iter().map(|kept| (kept.row, kept.taken)).collect())
+pub async fn list(app: &App, before: Option<String>, limit: u32) -> Result<Page, StoreError> {
+    let rows = app.store.caps(before, limit).await?;
+    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.id.clone());
+    let alerts = all_read(rows).into_iter().map(|kept| (kept.row, kept.taken)).collect();
+    Ok(Page { alerts, next })
+}
+
+/// Alerts, and the last of them where there may be more behind it.
+pub struct Page {
+    pub alerts: Vec<(CapRow, Taken)>,
+    pub next: Option<String>,
 }
 
 /// Lists what feeds brought and was not taken, latest first.

@@ -34,8 +34,8 @@ pub trait Alerts: Send + Sync {
     /// Changes the state of an alert from one to another; `false` where somebody else changed it since it was read.
     fn change_cap(&self, id: String, from: String, to: String) -> Answer<'_, bool>;
 
-    /// Lists alerts, newest first.
-    fn caps(&self) -> Answer<'_, Vec<CapRow>>;
+    /// Lists alerts, newest first, those behind one where its id is given.
+    fn caps(&self, before: Option<String>, limit: u32) -> Answer<'_, Vec<CapRow>>;
 
     /// Lists alerts whose state is this word, oldest first.
     fn caps_in_state(&self, word: &'static str) -> Answer<'_, Vec<CapRow>>;

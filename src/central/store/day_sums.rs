@@ -304,8 +304,21 @@ pub struct Anchor {
     pub day: NaiveDate,
     pub made: Wall,
     pub hash: ContentHash,
-    /// Lines that were hashed, one for each log: box, epoch, number and hash of its last record.
-    pub heads: String,
+    /// Lines that were hashed, one for each log: box, epoch, number and hash of its last record. `None` where they were not
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<String>,
+}
+
+/// Bytes of heads that are read at once, beyond the first anchor: each anchor has a line for every log that there is.
+pub const HEADS_BYTES_MAX: u64 = 4 << 20;
+
+/// Some anchors, and where the rest begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorPage {
+    pub anchors: Vec<Anchor>,
+    /// The day before which there are more.
+    pub next: Option<NaiveDate>,
 }
 
 /// Days: planned, settled, added up.
@@ -389,6 +402,7 @@ pub trait DaySums: Send + Sync {
     /// Keeps the hash of all logs as they are now; the first of a day stays.
     fn keep_anchor(&self, day: NaiveDate, made: Wall) -> Answer<'_, Anchor>;
 
-    /// Lists anchors, latest first.
-    fn anchors(&self, limit: u32) -> Answer<'_, Vec<Anchor>>;
+    /// Lists anchors, latest first, those before a day where one is given. With their heads they are no more than
+    /// [`HEADS_BYTES_MAX`] holds, and one at least.
+    fn anchors(&self, before: Option<NaiveDate>, with_heads: bool, limit: u32) -> Answer<'_, AnchorPage>;
 }

@@ -44,7 +44,7 @@ pub struct Ingested {
     pub added: u64,
     /// Records that were there already.
     pub known: u64,
-    /// Records after a gap, not taken.
+    /// Records after a gap, or in one that the box told of; not taken.
     pub after_gap: u64,
 }
 
@@ -59,6 +59,8 @@ pub struct LogFilter {
     pub command: Option<CommandId>,
     /// Only rows that came after this cursor.
     pub after: Option<i64>,
+    /// Only rows that stand behind the one of this cursor: of plays in the order of their list.
+    pub before: Option<i64>,
     /// Of plays: only those that can't be true, in place of all others.
     pub implausible: bool,
     /// Of the log: the latest arrived first.

@@ -184,6 +184,10 @@ pub struct NoticeFilter {
     pub author: Option<AccountId>,
     /// One of these states; none means all.
     pub states: Vec<NoticeState>,
+    /// A time of their own from the first on and before the second.
+    pub due: Option<(Wall, Wall)>,
+    /// One of these files as their audio; none means any.
+    pub media: Vec<ContentHash>,
     pub limit: u32,
 }
 

@@ -96,6 +96,13 @@ pub struct Waiting(pub usize);
 /// The script of pages of which parts are drawn anew when something changes.
 pub const LIVE: &str = "/assets/live.js";
 
+/// Cuts a list to what is shown, of which one more was asked for, and tells where there are older ones.
+pub fn cut<T>(rows: &mut Vec<T>, shown: usize, lang: Lang) -> Markup {
+    let is_cut = rows.len() > shown;
+    rows.truncate(shown);
+    html! { @if is_cut { p.mute { (said!("page.newest", shown).to(lang)) } } }
+}
+
 impl Frame {
     pub fn new(lang: Lang, who: Option<Who>, path: String) -> Self {
         Self { lang, who, path, texts: TEXTS.of(lang), query: String::new(), waiting: 0 }
@@ -114,6 +121,11 @@ impl Frame {
     /// A sentence in the reader's language.
     pub fn tell(&self, said: &Sentence) -> String {
         said.to(self.lang)
+    }
+
+    /// Cuts a list to what is shown, as [`cut`] does.
+    pub fn cut<T>(&self, rows: &mut Vec<T>, shown: usize) -> Markup {
+        cut(rows, shown, self.lang)
     }
 
     /// Draws a page: its title, and what stands below the header.

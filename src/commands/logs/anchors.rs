@@ -100,14 +100,26 @@ fn read_head(line: &str) -> Option<(Place, ContentHash)> {
     words.next().is_none().then_some((place, hash))
 }
 
-/// Prints the anchors, latest first.
+/// Prints all anchors, latest first.
 ///
 /// # Errors
 /// As [`super::Client::get`].
 pub fn print(central: &CentralArgs) -> Outcome {
-    let anchors = central.client()?.get("anchors", &[])?;
-    let rows = anchors.as_array().into_iter().flatten();
-    let rows: Vec<_> = rows.map(|row| vec![text(&row["day"]), text(&row["hash"])]).collect();
+    let client = central.client()?;
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    loop {
+        let mut query = vec![("heads", false.to_string())];
+        query.extend(rows.last().map(|row| ("before", row[0].clone())));
+        let page = client.get("anchors", &query)?;
+        let page = page.as_array().into_iter().flatten();
+        let page: Vec<_> = page.map(|row| vec![text(&row["day"]), text(&row["hash"])]).collect();
+        // An earlier central knows no pages, and answers with the first again.
+        let goes_on = page.first().is_some_and(|first| rows.last().is_none_or(|last| first[0] < last[0]));
+        if !goes_on {
+            break;
+        }
+        rows.extend(page);
+    }
     print_table("anchors", &rows);
     Ok(ExitCode::SUCCESS)
 }

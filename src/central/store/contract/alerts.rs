@@ -13,8 +13,15 @@ pub(super) async fn an_alert_is_taken_once(store: SharedStore) {
     assert!(store.add_cap(alert("a,1,x", "aaa", 1), names()).await.unwrap());
     assert!(!store.add_cap(alert("a,1,x", "bbb", 2), Vec::new()).await.unwrap());
     assert!(store.add_cap(alert("a,2,x", "ccc", 3), Vec::new()).await.unwrap());
-    let ids: Vec<_> = store.caps().await.unwrap().into_iter().map(|row| row.id).collect();
-    assert_eq!(ids, ["ccc", "aaa"]);
+    let ids = async |before: Option<&str>, limit| {
+        let rows = store.caps(before.map(str::to_owned), limit).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 9).await, ["ccc", "aaa"]);
+    assert_eq!(
+        (ids(None, 1).await, ids(Some("ccc"), 9).await),
+        (vec!["ccc".to_owned()], vec!["aaa".to_owned()])
+    );
     assert_eq!(store.cap("aaa".to_owned()).await.unwrap(), Some(alert("a,1,x", "aaa", 1)));
     assert_eq!(store.caps_referred("a,2,x".to_owned()).await.unwrap(), [alert("a,2,x", "ccc", 3)]);
     assert_eq!(store.caps_naming("a,0,x".to_owned()).await.unwrap(), [alert("a,1,x", "aaa", 1)]);

@@ -20,7 +20,7 @@ fn act(subject: &str) -> NewAct {
     }
 }
 
-fn call(id: &str) -> CallRow {
+pub(super) fn call(id: &str) -> CallRow {
     CallRow {
         id: id.parse().unwrap(),
         purpose: CallFor::Emergency,

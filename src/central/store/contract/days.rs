@@ -236,6 +236,31 @@ pub(super) async fn silence_is_known_up_to_the_last_word_of_a_box_that_keeps_not
     assert_eq!(sign(1_060, beat(0)).await, [(at(0), at(0))], "it writes another log now");
 }
 
+pub(super) async fn what_a_box_lost_of_its_log_is_no_silence(store: SharedStore) {
+    store.declare_boxes(vec![declared("loa-1", &["xa"])]).await.unwrap();
+    let known = async || {
+        let facts = store.day_facts(NOW.date(), vec![id("loa-1")], Vec::new()).await.unwrap();
+        facts[&id("loa-1")].known.clone()
+    };
+    let mut written = Written::new();
+    let first = written.batch_at(at(100), [Event::DeviceBack, Event::BoxStopped]);
+    assert_eq!(ingest(&store, Batch { arrived: at(50_000), ..first }).await.contiguous_upto, 2);
+    assert_eq!(known().await, [(at(100), at(100))]);
+    // Two entries never arrive: the box deleted them.
+    let lost = written.batch_at(at(10_000), [Event::DeviceBack, Event::BoxStopped]);
+    let mut tell = async |seconds: u64, oldest: u64| {
+        let batch = written.batch_at(at(seconds), [Event::DeviceBack, Event::BoxStopped]);
+        ingest(&store, Batch { arrived: at(50_000), oldest, ..batch }).await.contiguous_upto
+    };
+    assert_eq!(tell(20_000, 5).await, 6);
+    assert_eq!(tell(30_000, 5).await, 8);
+    assert_eq!(known().await, [(at(100), at(100)), (at(20_000), at(30_000))]);
+    // They come all the same: nobody has them, and they contradict nothing.
+    let taken = ingest(&store, Batch { arrived: at(50_000), ..lost }).await;
+    assert_eq!((taken.known, taken.added, taken.after_gap, taken.forked), (0, 0, 2, false));
+    assert_eq!(taken.contiguous_upto, 8);
+}
+
 pub(super) async fn entries_have_the_days_reckoned_that_they_tell_of(store: SharedStore) {
     let day = long_over();
     let mut written = Written::new();

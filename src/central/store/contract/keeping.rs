@@ -135,16 +135,46 @@ pub(super) async fn months_go_up_to_what_boxes_signed(store: SharedStore) {
     assert_eq!((upto().await, plays().await), (14, 1), "a play that arrived later than the last entry waits");
 }
 
+pub(super) async fn what_arrived_under_a_clock_that_began_anew_is_as_old_as_what_came_next(
+    store: SharedStore,
+) {
+    const DAY: u64 = 86_400;
+    let mut written = Written::new();
+    for (n, arrived) in (1..).zip([at(0), Wall(0), at(11 * DAY), at(30 * DAY)]) {
+        let live = Subject::Live { voice: "v".to_owned() };
+        let batch = written.batch([started(n, live), Event::DeviceBack]);
+        let batch = Batch { arrived, head: Some("{}".to_owned()), ..batch };
+        assert_eq!(ingest(&store, batch).await.contiguous_upto, u64::from(n) * 2);
+    }
+    let now = at(40 * DAY);
+    reckon(&store, now).await;
+    let plays = async || store.plays(LogFilter { limit: 9, ..LogFilter::default() }).await.unwrap().len();
+    assert_eq!(plays().await, 4);
+    prune_all(&store, Perishable::Log, at(5 * DAY), now).await;
+    assert_eq!(entries(&store).await, [3, 4, 5, 6, 7, 8], "what is dated 1970 came after the first day");
+    assert_eq!(plays().await, 3);
+    prune_all(&store, Perishable::Log, at(20 * DAY), now).await;
+    assert_eq!(entries(&store).await, [7, 8]);
+    assert_eq!(plays().await, 1);
+}
+
 pub(super) async fn the_audit_trail_goes_after_a_year_at_least(store: SharedStore) {
     const YEAR: u64 = 366 * 86_400;
-    for seconds in [0, YEAR] {
-        store.note_act(NewAct { at: at(seconds), ..super::act() }).await.unwrap();
+    // The second under a clock that began anew.
+    for at in [at(0), Wall(0), at(YEAR)] {
+        store.note_act(NewAct { at, ..super::act() }).await.unwrap();
     }
     let now = at(2 * YEAR);
     assert!(store.prune(Perishable::Acts, at(2 * YEAR - 60), now).await.is_err(), "not yet a year");
     assert_eq!(prune_all(&store, Perishable::Acts, at(YEAR), now).await, 1);
     let left = store.acts(ActFilter { limit: 9, ..ActFilter::default() }).await.unwrap();
-    assert_eq!(left.iter().map(|act| act.at).collect::<Vec<_>>(), [at(YEAR)]);
+    assert_eq!(
+        left.iter().map(|act| act.at).collect::<Vec<_>>(),
+        [at(YEAR), Wall(0)],
+        "nobody knows its age"
+    );
+    let gone = prune_all(&store, Perishable::Acts, at(YEAR + 1), at(3 * YEAR)).await;
+    assert_eq!(gone, 2, "it is older than what came next");
 }
 
 pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: SharedStore) {
@@ -177,7 +207,7 @@ pub(super) async fn words_go_after_their_answer_and_are_counted_still(store: Sha
     assert_eq!(sums().await, counted);
 }
 
-fn notice(media: Option<ContentHash>) -> NoticeContent {
+pub(super) fn notice(media: Option<ContentHash>) -> NoticeContent {
     NoticeContent {
         title: "Tin".to_owned(),
         text: "Tin".to_owned(),

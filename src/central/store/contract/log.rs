@@ -158,3 +158,38 @@ pub(super) async fn no_sign_in_an_entry_keeps_it_out(store: SharedStore) {
         .unwrap();
     store.note_act(NewAct { subject: odd.to_owned(), ..act() }).await.unwrap();
 }
+
+pub(super) async fn anchors_come_page_by_page_of_so_many_bytes(store: SharedStore) {
+    // Thirty logs a day.
+    for n in 0..30 {
+        let batch = Written::new().batch([Event::DeviceBack]);
+        ingest(&store, Batch { epoch: Epoch(n), ..batch }).await;
+    }
+    let first = NOW.date();
+    let days: Vec<_> = (0..3).map(|n| first + chrono::Days::new(n)).collect();
+    for day in &days {
+        let kept = store.keep_anchor(*day, NOW).await.unwrap();
+        assert_eq!(kept.heads.unwrap().lines().count(), 30);
+    }
+    let latest_first: Vec<_> = days.iter().rev().copied().collect();
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.anchors(before, false, 2).await.unwrap();
+        assert!(page.anchors.len() <= 2 && page.anchors.iter().all(|anchor| anchor.heads.is_none()));
+        seen.extend(page.anchors.iter().map(|anchor| anchor.day));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, latest_first);
+    let whole = store.anchors(None, true, 9).await.unwrap();
+    assert_eq!((whole.anchors.len(), whole.next), (3, None));
+    assert!(
+        whole
+            .anchors
+            .iter()
+            .all(|anchor| ContentHash::of(anchor.heads.as_deref().unwrap().as_bytes()) == anchor.hash)
+    );
+}

@@ -15,8 +15,10 @@ mod enrolment;
 mod feedback;
 mod health;
 mod keeping;
+mod later;
 mod log;
 mod media;
+mod notices;
 mod places;
 mod plays;
 mod proposals;
@@ -47,11 +49,11 @@ macro_rules! promises {
             $($before)*;
             boxes { a_box_keeps_the_key_that_came_first signs_of_life_are_kept_in_their_order the_words_of_a_hello_count_behind_a_later_sign }
             enrolment { a_code_is_used_up_by_one_of_two who_is_shut_out_stays_out_until_enrolled_anew }
-            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry a_months_end_and_centrals_own_clock_lose_and_double_nothing no_sign_in_an_entry_keeps_it_out }
+            log { a_log_is_taken_once_in_turn a_fork_is_seen_and_a_gap_is_said no_date_loses_or_doubles_an_entry a_months_end_and_centrals_own_clock_lose_and_double_nothing no_sign_in_an_entry_keeps_it_out anchors_come_page_by_page_of_so_many_bytes }
             plays { a_play_ends_once_with_its_outcome plays_under_an_unknown_clock_are_dated_anew what_did_not_sound_has_its_reason a_slot_that_did_not_sound_is_shown_and_reported_until_it_sounds }
             commands { serials_are_given_once a_command_is_kept_once of_two_documents_of_one_version_one_is_kept boxes_move_with_the_document_that_moves_them }
             deliveries { deliveries_go_forward }
-            days { what_was_read_before_the_last_reason_changes_nothing a_day_that_is_over_is_supplemented_by_a_late_log the_last_day_kept_is_none_of_a_clock_that_was_ahead what_sounds_late_is_of_the_day_on_which_it_was_due the_last_word_on_a_slot_counts silence_is_known_up_to_the_last_word_of_a_box_that_keeps_nothing_back entries_have_the_days_reckoned_that_they_tell_of announcements_have_their_boxes_reckoned_when_they_are_due_and_over a_village_is_called_as_it_was_last }
+            days { what_was_read_before_the_last_reason_changes_nothing a_day_that_is_over_is_supplemented_by_a_late_log the_last_day_kept_is_none_of_a_clock_that_was_ahead what_sounds_late_is_of_the_day_on_which_it_was_due the_last_word_on_a_slot_counts silence_is_known_up_to_the_last_word_of_a_box_that_keeps_nothing_back what_a_box_lost_of_its_log_is_no_silence entries_have_the_days_reckoned_that_they_tell_of announcements_have_their_boxes_reckoned_when_they_are_due_and_over a_village_is_called_as_it_was_last }
             drafts { drafts_and_signatures_have_room_for_so_many }
             alerts { an_alert_is_taken_once a_part_of_an_alert_is_said_once_by_who_sends_it what_is_passed_over_is_counted_by_its_reason }
             media { media_are_described_once words_are_found_in_any_number_of_files }
@@ -61,9 +63,10 @@ macro_rules! promises {
             troubles { a_trouble_is_opened_once_taken_once_and_has_an_end a_strangers_trouble_comes_again_only_with_a_new_sight }
             proposals { of_two_editors_one_is_told_and_nobody_approves_what_they_wrote }
             rollouts { only_the_newest_rollout_moves_and_from_where_it_was_seen an_upgrade_is_told_since_it_was_first_said }
+            notices { notices_are_found_by_their_time_and_their_audio }
             places { what_staff_say_of_places_is_kept }
             feedback { words_are_answered_once_and_counted an_event_waits_for_each_receiver_of_its_kind an_emergency_is_told_when_it_begins_and_when_it_is_over }
-            keeping { a_log_loses_its_beginning_and_goes_on months_go_up_to_what_boxes_signed the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
+            keeping { a_log_loses_its_beginning_and_goes_on months_go_up_to_what_boxes_signed what_arrived_under_a_clock_that_began_anew_is_as_old_as_what_came_next the_audit_trail_goes_after_a_year_at_least words_go_after_their_answer_and_are_counted_still audio_goes_when_nothing_names_it orders_go_when_they_are_over_and_nothing_names_them what_was_sent_out_goes_and_what_is_to_be_sent_stays a_rule_is_kept_and_the_room_is_measured }
             health { hours_of_health_are_counted_and_forgotten }
         }
     };

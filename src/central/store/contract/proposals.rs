@@ -22,7 +22,7 @@ fn content(text: &str) -> ProposalContent {
     }
 }
 
-fn edit(id: &str, base: Option<&str>, text: &str, by: &str) -> ProposalEdit {
+pub(super) fn edit(id: &str, base: Option<&str>, text: &str, by: &str) -> ProposalEdit {
     let change = Change {
         kind: ChangeKind::SlotChanged,
         title: text.to_owned(),

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::columns::{bounded, count, day, from_word, json, name, optional_name, unreadable, wall, word};
+use super::columns::{
+    bounded, count, day, from_word, json, known_up_to, name, optional_name, unreadable, wall, word,
+};
 use super::engine::{Connection, OptionalExtension, Result, Row, Value, params_from_iter};
 use crate::store::plays::{subject_apart, subject_together};
 use crate::store::{Airing, AiringFilter, AiringRow, DayBox, Fate, FateCounts, ROWS_MAX, Reckoned};
@@ -197,9 +199,13 @@ pub fn list(db: &Connection, filter: &AiringFilter) -> Result<Vec<AiringRow>> {
     } else {
         "ORDER BY airings.due DESC, airings.id DESC"
     };
-    asked.values.push(i64::from(filter.limit.min(ROWS_MAX)).into());
-    let mut query = db.prepare_cached(&format!("SELECT airings.* {} {order} LIMIT ?", asked.sql))?;
-    query.query_map(params_from_iter(asked.values), airing_row)?.collect()
+    let mut query = db.prepare_cached(&format!("SELECT airings.* {} {order} LIMIT ? OFFSET ?", asked.sql))?;
+    let of = asked.values.len();
+    known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {
+        asked.values.truncate(of);
+        asked.values.extend([i64::from(wanted).into(), i64::from(behind).into()]);
+        Ok(query.query_map(params_from_iter(asked.values.iter()), airing_row)?.collect())
+    })
 }
 
 /// Counts airings by their fate.

@@ -21,8 +21,8 @@ impl Alerts for SqlStore {
         self.write(move |db| change(db, &id, &from, &to))
     }
 
-    fn caps(&self) -> Answer<'_, Vec<CapRow>> {
-        self.read(all)
+    fn caps(&self, before: Option<String>, limit: u32) -> Answer<'_, Vec<CapRow>> {
+        self.read(move |db| page(db, before.as_deref(), limit.min(ROWS_MAX)))
     }
 
     fn caps_in_state(&self, word: &'static str) -> Answer<'_, Vec<CapRow>> {
@@ -102,10 +102,17 @@ pub fn say(db: &Connection, part: &AlertPart, command: &CommandId) -> Result<boo
     change(db, &part.alert, &state, &kept.to_string())
 }
 
-fn all(db: &Connection) -> Result<Vec<CapRow>> {
-    let mut query = db.prepare_cached("SELECT * FROM cap_alerts ORDER BY received DESC, id LIMIT ?1")?;
-    let rows = query.query_map([ROWS_MAX], row)?;
-    rows.collect()
+fn page(db: &Connection, before: Option<&str>, limit: u32) -> Result<Vec<CapRow>> {
+    let Some(before) = before else {
+        let mut query =
+            db.prepare_cached("SELECT * FROM cap_alerts ORDER BY received DESC, id DESC LIMIT ?1")?;
+        return query.query_map([limit], row)?.collect();
+    };
+    let mut query = db.prepare_cached(
+        "SELECT * FROM cap_alerts WHERE (received, id) < (SELECT received, id FROM cap_alerts WHERE id = ?1)
+         ORDER BY received DESC, id DESC LIMIT ?2",
+    )?;
+    query.query_map(params![before, limit], row)?.collect()
 }
 
 fn in_state(db: &Connection, word: &str) -> Result<Vec<CapRow>> {

@@ -18,6 +18,14 @@ impl Asked {
         }
     }
 
+    /// Adds a condition with two values in it.
+    pub fn and_both<T: Into<Value>>(&mut self, condition: &str, values: Option<[T; 2]>) {
+        if let Some(values) = values {
+            self.conditions.push(condition.to_owned());
+            self.values.extend(values.map(Into::into));
+        }
+    }
+
     /// The `WHERE` of the query; empty where everything is asked for.
     pub fn sql(&self) -> String {
         if self.conditions.is_empty() {

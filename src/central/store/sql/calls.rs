@@ -2,7 +2,9 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, from_word, json, name, optional_name, optional_wall, wall, word};
+use super::columns::{
+    from_json, from_word, json, known, known_up_to, name, optional_name, optional_wall, wall, word,
+};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, CallRow, CallState, CallStep, CalledRow, Calls, LetterRow, NewAct, NewLetter, ROWS_MAX, ReplyRow,
@@ -32,16 +34,18 @@ impl Calls for SqlStore {
         self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM calls WHERE began > ?1 ORDER BY began DESC, id LIMIT ?2")?;
-            query.query_map(params![since.0, ROWS_MAX], call)?.collect()
+            known(query.query_map(params![since.0, ROWS_MAX], call)?)
         })
     }
 
     fn drills(&self, limit: u32) -> Answer<'_, Vec<CallRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT * FROM calls WHERE purpose = 'drill' ORDER BY began DESC, id LIMIT ?1",
+                "SELECT * FROM calls WHERE purpose = 'drill' ORDER BY began DESC, id LIMIT ?1 OFFSET ?2",
             )?;
-            query.query_map([limit.min(ROWS_MAX)], call)?.collect()
+            known_up_to(limit.min(ROWS_MAX), |wanted, behind| {
+                Ok(query.query_map([wanted, behind], call)?.collect())
+            })
         })
     }
 
@@ -76,7 +80,7 @@ impl Calls for SqlStore {
                     at: wall(row, "at")?,
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 
@@ -99,9 +103,12 @@ impl Calls for SqlStore {
     fn letters_due(&self, now: Wall, limit: u32) -> Answer<'_, Vec<LetterRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT * FROM letters WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, id LIMIT ?2",
+                "SELECT * FROM letters WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, id
+                 LIMIT ?2 OFFSET ?3",
             )?;
-            query.query_map(params![now.0, limit], letter)?.collect()
+            known_up_to(limit, |wanted, behind| {
+                Ok(query.query_map(params![now.0, wanted, behind], letter)?.collect())
+            })
         })
     }
 
@@ -124,7 +131,7 @@ impl Calls for SqlStore {
         self.read(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM letters WHERE call = ?1 ORDER BY id LIMIT ?2")?;
-            query.query_map(params![call.as_str(), ROWS_MAX], letter)?.collect()
+            known(query.query_map(params![call.as_str(), ROWS_MAX], letter)?)
         })
     }
 

@@ -53,6 +53,22 @@ pub fn known<T>(rows: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     .collect()
 }
 
+/// Lists at most `limit` rows, without those that [`known`] leaves out: others behind them come in their place, so that a list
+/// which is not full has no more. The question is told how many rows are wanted behind how many.
+pub fn known_up_to<T>(limit: u32, mut ask: impl FnMut(u32, u32) -> Result<Vec<Result<T>>>) -> Result<Vec<T>> {
+    let (mut found, mut behind) = (Vec::new(), 0);
+    loop {
+        let wanted = limit - found.len() as u32;
+        let rows = ask(wanted, behind)?;
+        let read = rows.len() as u32;
+        behind += read;
+        found.extend(known(rows.into_iter())?);
+        if read < wanted || found.len() as u32 >= limit {
+            return Ok(found);
+        }
+    }
+}
+
 /// Reads an identifier.
 pub fn name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<T> {
     parsed(row, column, str::parse::<T>)
@@ -109,4 +125,27 @@ pub fn optional_count(row: &Row, column: &str) -> Result<Option<u64>> {
 pub fn optional_name<T: std::str::FromStr<Err: Into<Bad>>>(row: &Row, column: &str) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| text.parse()).transpose().map_err(|error: T::Err| unreadable(column, error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(strange: &[u32], limit: u32, expected: &[u32]) {
+        let row = |n: u32| if strange.contains(&n) { Err(unreadable("n", "strange".into())) } else { Ok(n) };
+        let asked = |wanted: u32, behind: u32| Ok((behind..10).take(wanted as usize).map(row).collect());
+        assert_eq!(known_up_to(limit, asked).unwrap(), expected, "{strange:?}, {limit}");
+    }
+
+    #[test]
+    fn what_can_not_be_read_takes_no_place_in_a_list() {
+        check(&[], 3, &[0, 1, 2]);
+        check(&[0, 1, 3], 3, &[2, 4, 5]);
+        check(&[8], 3, &[0, 1, 2]);
+        check(&[7, 9], 20, &[0, 1, 2, 3, 4, 5, 6, 8]);
+        check(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 3, &[]);
+        check(&[0], 0, &[]);
+        let fails = known_up_to(3, |_, _| Ok(vec![Ok(1), Err(Error::NoRow)]));
+        assert!(fails.is_err(), "what the database refuses is no strange row");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::boxes::move_boxes;
-use super::columns::{from_json, json, known, name, optional_word, wall, word};
+use super::columns::{from_json, json, known, known_up_to, name, optional_word, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use super::kinds::kind_code;
 use super::serials::{Aside, NEW_ISSUERS, floor, set_aside};
@@ -263,17 +263,21 @@ fn announcements(db: &Connection, before: Option<&CommandId>, limit: u32) -> Res
     let (limit, kind) = (limit.min(ROWS_MAX), kind_code(CommandKind::Announce));
     let Some(before) = before else {
         let mut query = db.prepare_cached(&format!(
-            "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
+            "SELECT {COMMAND_COLUMNS} WHERE kind = ?3 ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1 OFFSET ?2"
         ))?;
-        return known(query.query_map(params![limit, kind], command_row)?);
+        return known_up_to(limit, |wanted, behind| {
+            Ok(query.query_map(params![wanted, behind, kind], command_row)?.collect())
+        });
     };
     // The first condition is in the second; it is what the index is asked.
     let mut query = db.prepare_cached(&format!(
-        "SELECT {COMMAND_COLUMNS} WHERE kind = ?2 AND issued_at <= (SELECT issued_at FROM commands WHERE id = ?3)
-         AND (issued_at, serial, id) < (SELECT issued_at, serial, id FROM commands WHERE id = ?3)
-         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1"
+        "SELECT {COMMAND_COLUMNS} WHERE kind = ?3 AND issued_at <= (SELECT issued_at FROM commands WHERE id = ?4)
+         AND (issued_at, serial, id) < (SELECT issued_at, serial, id FROM commands WHERE id = ?4)
+         ORDER BY issued_at DESC, serial DESC, id DESC LIMIT ?1 OFFSET ?2"
     ))?;
-    known(query.query_map(params![limit, kind, before.as_str()], command_row)?)
+    known_up_to(limit, |wanted, behind| {
+        Ok(query.query_map(params![wanted, behind, kind, before.as_str()], command_row)?.collect())
+    })
 }
 
 /// Reads no more of what may still sound than a stop needs.

@@ -225,7 +225,7 @@ fn slots(db: &Connection, boxes: &str, facts: &mut Facts) -> Result<()> {
 /// life where nothing waits on the box.
 fn known(db: &Connection, boxes: &str, facts: &mut Facts) -> Result<()> {
     let mut query = db.prepare_cached(
-        "SELECT heads.box,
+        "SELECT heads.box, heads.epoch,
              CASE WHEN boxes.epoch = heads.epoch AND boxes.backlog = 0 THEN boxes.last_seen END AS seen,
              (SELECT since FROM pruned_logs WHERE box = heads.box AND epoch = heads.epoch) AS since,
              (SELECT min(wall, arrived) FROM log WHERE log.box = heads.box AND log.epoch = heads.epoch
@@ -238,15 +238,73 @@ fn known(db: &Connection, boxes: &str, facts: &mut Facts) -> Result<()> {
     let rows = query.query_map([boxes], |row| {
         let (since, begun) = (optional_wall(row, "since")?, optional_wall(row, "begun")?);
         let (told, seen) = (optional_wall(row, "told")?, optional_wall(row, "seen")?);
-        Ok((name::<BoxId>(row, "box")?, since, begun.zip(told), seen))
+        let of = (name::<BoxId>(row, "box")?, row.get::<_, String>("epoch")?);
+        Ok((of, since, begun.zip(told), seen))
     })?;
+    let holes = holes(db, boxes)?;
     for row in rows {
-        let (id, since, log, seen) = row?;
-        if let Some((begun, told)) = log
-            && let Some(of) = facts.get_mut(&id)
+        let (log, since, words, seen) = row?;
+        if let Some((begun, told)) = words
+            && let Some(of) = facts.get_mut(&log.0)
         {
-            of.known.push((since.unwrap_or(begun), seen.map_or(told, |seen| seen.max(told))));
+            let whole = (since.unwrap_or(begun), seen.map_or(told, |seen| seen.max(told)));
+            of.known.extend(without(whole, holes.get(&log).map_or(&[], Vec::as_slice)));
         }
     }
     Ok(())
+}
+
+/// Stretches of time, by their first and their last instant.
+type Stretches = Vec<(Wall, Wall)>;
+
+/// Lists the stretches of which logs say nothing, by box and epoch.
+fn holes(db: &Connection, boxes: &str) -> Result<BTreeMap<(BoxId, String), Stretches>> {
+    let mut query = db.prepare_cached(
+        "SELECT * FROM log_holes WHERE box IN (SELECT value FROM json_each(?1)) AND since < told
+         ORDER BY box, epoch, since",
+    )?;
+    let rows = query.query_map([boxes], |row| {
+        Ok(((name(row, "box")?, row.get("epoch")?), (wall(row, "since")?, wall(row, "told")?)))
+    })?;
+    let mut holes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for row in rows {
+        let (log, hole) = row?;
+        holes.entry(log).or_default().push(hole);
+    }
+    Ok(holes)
+}
+
+/// The parts of a stretch that are left around holes, which are in the order of their begins.
+fn without((begun, told): (Wall, Wall), holes: &[(Wall, Wall)]) -> Stretches {
+    let mut parts = Vec::new();
+    let mut from = begun;
+    for (since, until) in holes.iter().filter(|(since, until)| *since < told && *until > begun) {
+        parts.extend((from <= *since).then_some((from, *since)));
+        from = from.max(*until);
+    }
+    parts.extend((from <= told).then_some((from, told)));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(whole: (i64, i64), holes: &[(i64, i64)], expected: &[(i64, i64)]) {
+        let walls = |pairs: &[(i64, i64)]| {
+            pairs.iter().map(|(from, to)| (Wall(*from), Wall(*to))).collect::<Vec<_>>()
+        };
+        let parts = without((Wall(whole.0), Wall(whole.1)), &walls(holes));
+        assert_eq!(parts, walls(expected), "{whole:?} {holes:?}");
+    }
+
+    #[test]
+    fn a_stretch_is_known_around_its_holes() {
+        check((10, 90), &[], &[(10, 90)]);
+        check((10, 90), &[(20, 30)], &[(10, 20), (30, 90)]);
+        check((10, 90), &[(10, 30), (40, 95)], &[(10, 10), (30, 40)]);
+        check((10, 90), &[(20, 50), (30, 40), (45, 60)], &[(10, 20), (60, 90)]);
+        check((10, 90), &[(1, 5), (90, 95)], &[(10, 90)]);
+        check((10, 90), &[(5, 95)], &[]);
+    }
 }

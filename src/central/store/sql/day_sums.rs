@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::SqlStore;
 use super::columns::{bounded, count, day, from_json, from_word, json, name, wall, word};
-use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
-use super::{airings, calls, day_facts};
+use super::engine::{Connection, OptionalExtension, Result, Value, params};
+use super::{airings, anchors, calls, day_facts};
 use crate::store::{
-    AiringFilter, AiringRow, Anchor, Announced, Answer, DayBox, DayFacts, DayPlan, DaySums, DueSession,
-    FateCounts, NewLetter, Reckoned, SumFilter, SumKey, SumRow, Sums, Supplement, ToSettle, VillageRow,
+    AiringFilter, AiringRow, Anchor, AnchorPage, Announced, Answer, DayBox, DayFacts, DayPlan, DaySums,
+    DueSession, FateCounts, NewLetter, Reckoned, SumFilter, SumKey, SumRow, Sums, Supplement, ToSettle,
+    VillageRow,
 };
 use chrono::NaiveDate;
 use loaxa_heart::domain::ids::{BoxId, CommandId, ContentHash};
@@ -195,14 +196,11 @@ impl DaySums for SqlStore {
     }
 
     fn keep_anchor(&self, day: NaiveDate, made: Wall) -> Answer<'_, Anchor> {
-        self.write(move |db| keep_anchor(db, day, made))
+        self.write(move |db| anchors::keep(db, day, made))
     }
 
-    fn anchors(&self, limit: u32) -> Answer<'_, Vec<Anchor>> {
-        self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT * FROM anchors ORDER BY day DESC LIMIT ?1")?;
-            query.query_map([limit], anchor)?.collect()
-        })
+    fn anchors(&self, before: Option<NaiveDate>, with_heads: bool, limit: u32) -> Answer<'_, AnchorPage> {
+        self.read(move |db| anchors::page(db, before, with_heads, limit))
     }
 }
 
@@ -511,36 +509,4 @@ fn sums(db: &Connection, filter: &SumFilter) -> Result<Vec<SumRow>> {
             })
         })?;
     rows.collect()
-}
-
-fn keep_anchor(db: &Connection, of: NaiveDate, made: Wall) -> Result<Anchor> {
-    let read = |db: &Connection| {
-        db.prepare_cached("SELECT * FROM anchors WHERE day = ?1")?
-            .query_row([of.to_string()], anchor)
-            .optional()
-    };
-    if let Some(kept) = read(db)? {
-        return Ok(kept);
-    }
-    let mut query =
-        db.prepare_cached("SELECT box, epoch, upto, lower(hex(hash)) FROM heads ORDER BY box, epoch")?;
-    let lines = query.query_map([], |row| {
-        let (id, epoch, upto, hash): (String, String, i64, String) =
-            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(format!("{id} {epoch} {upto} {hash}\n"))
-    })?;
-    let heads = lines.collect::<Result<String>>()?;
-    let hash = ContentHash::of(heads.as_bytes());
-    db.prepare_cached("INSERT INTO anchors (day, made, hash, heads) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![of.to_string(), made.0, hash.0, heads])?;
-    Ok(Anchor { day: of, made, hash, heads })
-}
-
-fn anchor(row: &Row) -> Result<Anchor> {
-    Ok(Anchor {
-        day: day(row, "day")?,
-        made: wall(row, "made")?,
-        hash: ContentHash(row.get("hash")?),
-        heads: row.get("heads")?,
-    })
 }

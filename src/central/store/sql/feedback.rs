@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::audit::note;
-use super::columns::{count, from_word, json, name, optional_name, optional_wall, unreadable, wall, word};
+use super::columns::{
+    count, from_word, json, known_up_to, name, optional_name, optional_wall, unreadable, wall, word,
+};
 use super::engine::{OptionalExtension, Result, Row, params};
 use super::{SqlStore, webhooks};
 use crate::store::{
@@ -74,18 +76,24 @@ impl Feedback for SqlStore {
     fn feedback_waiting(&self, limit: u32) -> Answer<'_, Vec<FeedbackRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT * FROM feedback WHERE due IS NOT NULL AND answered IS NULL ORDER BY due, id LIMIT ?1",
+                "SELECT * FROM feedback WHERE due IS NOT NULL AND answered IS NULL ORDER BY due, id
+                 LIMIT ?1 OFFSET ?2",
             )?;
-            query.query_map([limit.min(ROWS_MAX)], row)?.collect()
+            known_up_to(limit.min(ROWS_MAX), |wanted, behind| {
+                Ok(query.query_map([wanted, behind], row)?.collect())
+            })
         })
     }
 
     fn feedback_past(&self, limit: u32) -> Answer<'_, Vec<FeedbackRow>> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
-                "SELECT * FROM feedback WHERE due IS NULL OR answered IS NOT NULL ORDER BY id DESC LIMIT ?1",
+                "SELECT * FROM feedback WHERE due IS NULL OR answered IS NOT NULL ORDER BY id DESC
+                 LIMIT ?1 OFFSET ?2",
             )?;
-            query.query_map([limit.min(ROWS_MAX)], row)?.collect()
+            known_up_to(limit.min(ROWS_MAX), |wanted, behind| {
+                Ok(query.query_map([wanted, behind], row)?.collect())
+            })
         })
     }
 

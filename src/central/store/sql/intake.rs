@@ -147,12 +147,15 @@ impl Intake {
         {
             let detail = format!("epoch {}, seq {} to {}", of.1, head.upto + 1, first.seq - 1);
             alarm(db, batch, AlarmKind::Gap, detail, 1)?;
+            self.note_hole(db, batch, &of, (head.upto, first.seq))?;
             head = Head { upto: first.seq - 1, hash: first.prev.0, ..head };
         }
         let mut before = self.before(db, batch, &of, head.upto)?;
         for record in &batch.records {
             if record.seq <= head.upto {
-                if before.has(record) {
+                if before.is_lost(record.seq) {
+                    outcome.after_gap += 1;
+                } else if before.has(record) {
                     outcome.known += 1;
                 } else {
                     fork(db, batch, record.seq, &mut outcome)?;
@@ -179,6 +182,42 @@ impl Intake {
         self.heads.insert(of.clone(), Head { forked: outcome.forked, ..head });
         self.touched.insert(of);
         Ok(outcome)
+    }
+
+    /// Keeps which entries a box lost, and the stretch of time of which its log says nothing: from its last word to the first of
+    /// this batch.
+    fn note_hole(
+        &mut self,
+        db: &Connection,
+        batch: &Batch,
+        of: &Of,
+        (upto, resumes): (u64, u64),
+    ) -> Result<()> {
+        // The last word may have come a moment ago.
+        self.write_rows(db)?;
+        let since: Option<i64> = db
+            .prepare_cached(
+                "SELECT coalesce(
+                     (SELECT min(wall, arrived) FROM log WHERE box = ?1 AND epoch = ?2 AND implausible IS NULL
+                      ORDER BY seq DESC LIMIT 1),
+                     (SELECT since FROM pruned_logs WHERE box = ?1 AND epoch = ?2))",
+            )?
+            .query_row([&of.0, &of.1], |row| row.get(0))?;
+        let first = batch.records.iter().find(|record| record.implausible.is_none());
+        let told = first.map_or(batch.arrived, |record| record.entry.at.wall.min(batch.arrived));
+        db.prepare_cached(
+            "INSERT INTO log_holes (box, epoch, upto, resumes, since, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            of.0,
+            of.1,
+            upto as i64,
+            resumes as i64,
+            since.unwrap_or(told.0),
+            told.0
+        ])?;
+        Ok(())
     }
 
     fn note_signed(&mut self, batch: &Batch, of: &Of, seq: u64, envelope: &str) {
@@ -219,7 +258,13 @@ impl Intake {
             .prepare_cached("SELECT upto FROM pruned_logs WHERE box = ?1 AND epoch = ?2")?
             .query_row([&of.0, &of.1], |row| count(row, "upto"))
             .optional()?;
-        Ok(Before { hashes, pruned: pruned.unwrap_or(0) })
+        let mut query = db.prepare_cached(
+            "SELECT upto, resumes FROM log_holes WHERE box = ?1 AND epoch = ?2 AND upto < ?3",
+        )?;
+        let holes = query.query_map(params![of.0, of.1, last as i64], |row| {
+            Ok((count(row, "upto")?, count(row, "resumes")?))
+        })?;
+        Ok(Before { hashes, pruned: pruned.unwrap_or(0), holes: holes.collect::<Result<_>>()? })
     }
 
     fn add(&mut self, db: &Connection, batch: &Batch, epoch: &str, record: &Record) -> Result<()> {
@@ -317,9 +362,16 @@ struct Before {
     hashes: BTreeMap<u64, [u8; 32]>,
     /// The last entry that was deleted when its time was over.
     pruned: u64,
+    /// The last entry before each hole, and the first behind it.
+    holes: Vec<(u64, u64)>,
 }
 
 impl Before {
+    /// Tells whether an entry is one of those that the box said it had lost: it is neither there nor contradicted.
+    fn is_lost(&self, seq: u64) -> bool {
+        self.holes.iter().any(|(upto, resumes)| *upto < seq && seq < *resumes)
+    }
+
     /// Tells whether a record is there; nobody can compare any more what was deleted.
     fn has(&self, record: &Record) -> bool {
         match self.hashes.get(&record.seq) {

@@ -2,18 +2,19 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{bounded, count, from_json, from_word, json, name, wall};
+use super::columns::{bounded, count, from_json, from_word, json, known, name, wall};
 use super::engine::{Connection, OptionalExtension, Result, Row, Value, params};
-use super::log_parts;
+use super::log_parts::{self, EARLIEST};
 use crate::store::{
     Answer, Keeping, KeepingRule, NewAct, PRUNED_AT_ONCE, Perishable, PrunedLog, PrunedRow, RoomRow,
+    StoreError,
 };
 use loaxa_heart::domain::ids::ContentHash;
 use loaxa_heart::domain::time::Wall;
 
 /// Tables by what people know them for; what is in none of the lists is `other`.
 const ROOMS: [(&str, &[&str]); 4] = [
-    ("log", &["log", "plays", "airings", "airing_tags", "signed_heads", "heads", "deliveries"]),
+    ("log", &["log", "log_holes", "plays", "airings", "airing_tags", "signed_heads", "heads", "deliveries"]),
     ("sums", &["days", "day_boxes", "day_plans", "day_sums", "feedback_days", "anchors", "made_reports"]),
     ("acts", &["acts"]),
     ("feedback", &["feedback"]),
@@ -59,15 +60,17 @@ impl Keeping for SqlStore {
     }
 
     fn prune(&self, kept: Perishable, before: Wall, now: Wall) -> Answer<'_, u64> {
+        if kept == Perishable::Log {
+            return Box::pin(self.prune_logs(before, now));
+        }
         self.write(move |db| {
-            let is_reckoned_from = matches!(kept, Perishable::Log | Perishable::Orders);
-            if is_reckoned_from && waits_to_be_reckoned(db, before)? {
+            if kept == Perishable::Orders && waits_to_be_reckoned(db, before)? {
                 return Ok(0);
             }
-            // First of all: a day that is gone in part is never reckoned anew.
             note_pruned(db, kept, before, now, 0)?;
             let gone = match kept {
-                Perishable::Log => log(db, before, now)?,
+                // It went above.
+                Perishable::Log => 0,
                 Perishable::Drafts => drafts(db, before)?,
                 Perishable::Feedback => feedback(db, before)?,
                 Perishable::Acts => acts(db, before)?,
@@ -122,7 +125,7 @@ impl Keeping for SqlStore {
                     rows: count(row, "gone")?,
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 
@@ -158,6 +161,25 @@ impl Keeping for SqlStore {
     }
 }
 
+impl SqlStore {
+    /// Deletes some lines of the log's page, a whole month of all logs, or the beginnings of some. A month is read while others
+    /// write.
+    async fn prune_logs(&self, before: Wall, now: Wall) -> Result<u64, StoreError> {
+        loop {
+            let past = self.read(move |db| log_parts::past(db, before)).await?;
+            let of = past.clone();
+            let gone = self.write(move |db| log(db, of.as_ref(), before, now)).await?;
+            let (Some(0), Some(past)) = (gone, past) else { return Ok(gone.unwrap_or(0)) };
+            let held = self.read(move |db| log_parts::held(db, &past)).await?;
+            let dropped = self.write(move |db| drop_or_cut(db, &held, before, now)).await?;
+            // A month may be empty.
+            if dropped != Some(0) {
+                return Ok(dropped.unwrap_or(0));
+            }
+        }
+    }
+}
+
 /// The condition on audio that nothing names since `?1`; now is `?2`.
 const UNUSED: &str = "added < ?1
     AND NOT EXISTS (SELECT 1 FROM notices WHERE instr(content, media.sha256) > 0
@@ -190,17 +212,33 @@ fn waits_to_be_reckoned(db: &Connection, before: Wall) -> Result<bool> {
         .query_row([before.date().to_string()], |row| row.get(0))
 }
 
-/// Deletes lines of the log's page first, then a whole month of all logs where one can go, then of some logs what it can.
-fn log(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
-    let lines = airings(db, before)?;
-    if lines > 0 {
-        return Ok(lines);
+/// Deletes lines of the log's page first, then the plays of a month that can go, or of some logs what it can; `None` while days
+/// wait to be reckoned.
+fn log(db: &Connection, past: Option<&log_parts::Past>, before: Wall, now: Wall) -> Result<Option<u64>> {
+    if waits_to_be_reckoned(db, before)? {
+        return Ok(None);
     }
-    let gone = log_parts::drop_one(db, before, now)?;
-    if gone > 0 {
-        return Ok(gone);
-    }
-    cut_logs(db, before, now)
+    // First of all: a day that is gone in part is never reckoned anew.
+    note_pruned(db, Perishable::Log, before, now, 0)?;
+    log_parts::make_ahead(db, now)?;
+    db.prepare_cached("DELETE FROM log_holes WHERE told < ?1")?.execute([before.0])?;
+    let gone = match (airings(db, before)?, past) {
+        (0, Some(past)) => log_parts::plays(db, past)?,
+        (0, None) => cut_logs(db, before, now)?,
+        (lines, _) => lines,
+    };
+    note_pruned(db, Perishable::Log, before, now, gone)?;
+    Ok(Some(gone))
+}
+
+/// Drops a month, or cuts some logs where it can't go now; `None` where nothing of them can go either.
+fn drop_or_cut(db: &Connection, held: &log_parts::Held, before: Wall, now: Wall) -> Result<Option<u64>> {
+    let gone = match log_parts::drop_part(db, held, now)? {
+        Some(gone) => Some(gone),
+        None => Some(cut_logs(db, before, now)?).filter(|gone| *gone > 0),
+    };
+    note_pruned(db, Perishable::Log, before, now, gone.unwrap_or(0))?;
+    Ok(gone)
 }
 
 fn airings(db: &Connection, before: Wall) -> Result<u64> {
@@ -237,37 +275,47 @@ const STOP: &str = "coalesce((SELECT min(later.seq) FROM log AS later
     WHERE later.box = heads.box AND later.epoch = heads.epoch
     AND later.seq >= first.seq AND later.seq < first.seq + ?2 AND later.arrived >= ?1), first.seq + ?2)";
 
+/// The same place, but no further than the last entry there whose date is right; where none is, and the next that is right is
+/// old, all of them are.
+const DATED_STOP: &str = "coalesce(
+    (SELECT dated.seq + 1 FROM log AS dated WHERE dated.box = heads.box AND dated.epoch = heads.epoch
+     AND dated.seq >= first.seq AND dated.seq < {STOP} AND dated.arrived >= {EARLIEST} ORDER BY dated.seq DESC LIMIT 1),
+    CASE WHEN (SELECT next.arrived FROM log AS next WHERE next.box = heads.box AND next.epoch = heads.epoch
+               AND next.seq >= {STOP} AND next.arrived >= {EARLIEST} ORDER BY next.seq LIMIT 1) < ?1 THEN {STOP} END)";
+
 /// Finds logs of which something can go: up to the last entry that the box signed among those that are old; of a box that
 /// never signs, all of these, and of one that has signed none of very many. What stands behind the last signature goes with
 /// the next.
+const CUTS: &str = "SELECT cuts.box, cuts.epoch, cuts.first, cuts.since, log.seq, log.hash, log.arrived,
+            (SELECT count(*) FROM log AS gone WHERE gone.box = cuts.box AND gone.epoch = cuts.epoch
+             AND gone.seq >= cuts.first AND gone.seq <= cuts.upto) AS entries
+     FROM (SELECT heads.box, heads.epoch, first.seq AS first, min(first.wall, first.arrived) AS since, coalesce(
+               (SELECT max(signed.seq) FROM signed_heads AS signed WHERE signed.box = heads.box
+                AND signed.epoch = heads.epoch AND signed.seq >= first.seq AND signed.seq < {DATED_STOP}),
+               (SELECT max(own.seq) FROM log AS own WHERE own.box = heads.box
+                AND own.epoch = heads.epoch AND own.seq >= first.seq AND own.seq < {DATED_STOP})) AS upto
+           FROM heads CROSS JOIN log AS first ON first.box = heads.box AND first.epoch = heads.epoch AND first.seq = (
+               SELECT min(own.seq) FROM log AS own WHERE own.box = heads.box AND own.epoch = heads.epoch)
+           WHERE first.arrived < ?1 AND {DATED_STOP} > first.seq AND (
+               EXISTS (SELECT 1 FROM signed_heads AS signed
+                   CROSS JOIN log AS own ON own.box = signed.box AND own.epoch = signed.epoch AND own.seq = signed.seq
+                   WHERE signed.box = heads.box AND signed.epoch = heads.epoch AND signed.seq = (
+                       SELECT min(next.seq) FROM signed_heads AS next WHERE next.box = heads.box
+                       AND next.epoch = heads.epoch AND next.seq >= first.seq)
+                   AND own.arrived < ?1 AND signed.seq < {DATED_STOP})
+               OR NOT EXISTS (SELECT 1 FROM signed_heads AS signed
+                   WHERE signed.box = heads.box AND signed.epoch = heads.epoch)
+               OR heads.upto >= first.seq + ?2 - 1 AND (SELECT own.arrived FROM log AS own
+                   WHERE own.box = heads.box AND own.epoch = heads.epoch AND own.seq < first.seq + ?2
+                   ORDER BY own.seq DESC LIMIT 1) < ?1 AND {STOP} = first.seq + ?2)
+           ORDER BY heads.box, heads.epoch LIMIT ?3) AS cuts
+     JOIN log ON log.box = cuts.box AND log.epoch = cuts.epoch AND log.seq = cuts.upto
+     ORDER BY cuts.box, cuts.epoch";
+
 fn cuts(db: &Connection, before: Wall) -> Result<Vec<Cut>> {
-    let mut query = db.prepare_cached(&format!(
-        "SELECT cuts.box, cuts.epoch, cuts.first, cuts.since, log.seq, log.hash, log.arrived,
-                (SELECT count(*) FROM log AS gone WHERE gone.box = cuts.box AND gone.epoch = cuts.epoch
-                 AND gone.seq >= cuts.first AND gone.seq <= cuts.upto) AS entries
-         FROM (SELECT heads.box, heads.epoch, first.seq AS first, min(first.wall, first.arrived) AS since, coalesce(
-                   (SELECT max(signed.seq) FROM signed_heads AS signed WHERE signed.box = heads.box
-                    AND signed.epoch = heads.epoch AND signed.seq >= first.seq AND signed.seq < {STOP}),
-                   (SELECT max(own.seq) FROM log AS own WHERE own.box = heads.box
-                    AND own.epoch = heads.epoch AND own.seq >= first.seq AND own.seq < {STOP})) AS upto
-               FROM heads CROSS JOIN log AS first ON first.box = heads.box AND first.epoch = heads.epoch AND first.seq = (
-                   SELECT min(own.seq) FROM log AS own WHERE own.box = heads.box AND own.epoch = heads.epoch)
-               WHERE first.arrived < ?1 AND (
-                   EXISTS (SELECT 1 FROM signed_heads AS signed
-                       CROSS JOIN log AS own ON own.box = signed.box AND own.epoch = signed.epoch AND own.seq = signed.seq
-                       WHERE signed.box = heads.box AND signed.epoch = heads.epoch AND signed.seq = (
-                           SELECT min(next.seq) FROM signed_heads AS next WHERE next.box = heads.box
-                           AND next.epoch = heads.epoch AND next.seq >= first.seq)
-                       AND own.arrived < ?1 AND signed.seq < {STOP})
-                   OR NOT EXISTS (SELECT 1 FROM signed_heads AS signed
-                       WHERE signed.box = heads.box AND signed.epoch = heads.epoch)
-                   OR heads.upto >= first.seq + ?2 - 1 AND (SELECT own.arrived FROM log AS own
-                       WHERE own.box = heads.box AND own.epoch = heads.epoch AND own.seq < first.seq + ?2
-                       ORDER BY own.seq DESC LIMIT 1) < ?1 AND {STOP} = first.seq + ?2)
-               ORDER BY heads.box, heads.epoch LIMIT ?3) AS cuts
-         JOIN log ON log.box = cuts.box AND log.epoch = cuts.epoch AND log.seq = cuts.upto
-         ORDER BY cuts.box, cuts.epoch"
-    ))?;
+    let sql = [("{DATED_STOP}", DATED_STOP), ("{STOP}", STOP), ("{EARLIEST}", EARLIEST)];
+    let sql = sql.into_iter().fold(CUTS.to_owned(), |sql, (hole, words)| sql.replace(hole, words));
+    let mut query = db.prepare_cached(&sql)?;
     let rows = query.query_map(params![before.0, PRUNED_AT_ONCE, CUT_AT_ONCE], |row| {
         Ok(Cut {
             id: row.get("box")?,
@@ -284,12 +332,18 @@ fn cuts(db: &Connection, before: Wall) -> Result<Vec<Cut>> {
 }
 
 /// The columns that are told of each cut, for plays and for entries, and the statements that delete them. A server that is not
-/// told how few they are would read all that there is.
+/// told how few they are would read all that there is. A play whose date can't be right goes when a later one is old.
 const OF_PLAYS: &str = "heads (box, epoch, upto)";
 const PLAYS_OF_ONE: &str =
-    "DELETE FROM plays WHERE box = ?1 AND epoch = ?2 AND coalesce(arrived, opened) <= ?3";
+    "DELETE FROM plays WHERE box = ?1 AND epoch = ?2 AND coalesce(arrived, opened) <= ?3
+     AND (coalesce(arrived, opened) >= {EARLIEST} OR cursor < (SELECT max(later.cursor) FROM plays AS later
+         WHERE later.box = ?1 AND later.epoch = ?2
+         AND coalesce(later.arrived, later.opened) >= {EARLIEST} AND coalesce(later.arrived, later.opened) <= ?3))";
 const PLAYS_OF_ALL: &str = "ANALYZE {told}; DELETE FROM plays USING {told} AS told
-    WHERE plays.box = told.box AND plays.epoch = told.epoch AND coalesce(plays.arrived, plays.opened) <= told.upto";
+    WHERE plays.box = told.box AND plays.epoch = told.epoch AND coalesce(plays.arrived, plays.opened) <= told.upto
+    AND (coalesce(plays.arrived, plays.opened) >= {EARLIEST} OR plays.cursor < (SELECT max(later.cursor) FROM plays AS later
+        WHERE later.box = told.box AND later.epoch = told.epoch
+        AND coalesce(later.arrived, later.opened) >= {EARLIEST} AND coalesce(later.arrived, later.opened) <= told.upto))";
 const OF_ENTRIES: &str = "signed_heads (box, epoch, day, seq)";
 const ENTRIES_OF_ONE: &str = "DELETE FROM log WHERE box = ?1 AND epoch = ?2 AND seq >= ?3 AND seq <= ?4";
 const ENTRIES_OF_ALL: &str = "ANALYZE {told}; DELETE FROM log USING {told} AS told
@@ -320,7 +374,8 @@ fn cut_logs(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
         let [id, epoch] = key(cut);
         [id, epoch, cut.arrived.into()]
     });
-    db.change_rows(OF_PLAYS, &plays.collect::<Vec<_>>(), (PLAYS_OF_ONE, PLAYS_OF_ALL))?;
+    let [of_one, of_all] = [PLAYS_OF_ONE, PLAYS_OF_ALL].map(|sql| sql.replace("{EARLIEST}", EARLIEST));
+    db.change_rows(OF_PLAYS, &plays.collect::<Vec<_>>(), (&of_one, &of_all))?;
     let entries = cuts.iter().map(|cut| -> [Value; 4] {
         let [id, epoch] = key(cut);
         [id, epoch, cut.first.into(), cut.upto.into()]
@@ -361,9 +416,10 @@ fn feedback(db: &Connection, before: Wall) -> Result<u64> {
 
 fn acts(db: &Connection, before: Wall) -> Result<u64> {
     let gone = db
-        .prepare_cached(
-            "DELETE FROM acts WHERE id IN (SELECT id FROM acts WHERE at < ?1 ORDER BY at LIMIT ?2)",
-        )?
+        .prepare_cached(&format!(
+            "DELETE FROM acts WHERE id IN (SELECT id FROM acts WHERE at < ?1
+             AND (at >= {EARLIEST} OR id < (SELECT max(id) FROM acts WHERE at >= {EARLIEST} AND at < ?1)) ORDER BY at LIMIT ?2)",
+        ))?
         .execute(params![before.0, PRUNED_AT_ONCE])?;
     Ok(gone as u64)
 }

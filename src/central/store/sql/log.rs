@@ -44,6 +44,7 @@ fn entries(db: &Connection, filter: &LogFilter) -> Result<Vec<LogRow>> {
     asked.and("event =", filter.event.clone());
     asked.and("command =", filter.command.as_ref().map(|id| id.to_string()));
     asked.and("cursor >", Some(filter.after.unwrap_or(0)));
+    asked.and("cursor <", filter.before);
     let mut query = db.prepare_cached(&format!(
         "SELECT cursor, box, epoch, seq, hash, event, arrived, body, implausible,
                 (SELECT envelope FROM signed_heads INDEXED BY signed_heads_seq

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime};
 
-use super::columns::count;
-use super::engine::{Connection, Result};
+use super::engine::{Connection, Result, Value, params};
 use crate::store::PRUNED_AT_ONCE;
 use loaxa_heart::domain::time::{Span, Wall};
 
@@ -15,6 +14,10 @@ use loaxa_heart::domain::time::{Span, Wall};
 const AHEAD: Span = Span::secs(7 * 86_400);
 /// Years whose months have parts of their own; no clock shows others.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9998;
+
+/// The time before which no clock of a central is right, as SQL. What such a clock dated is as old as what came next under a right
+/// one.
+pub const EARLIEST: &str = "1767225600000000";
 
 /// A part that may be made, with its bounds as SQL.
 #[derive(Debug, PartialEq, Eq)]
@@ -136,49 +139,58 @@ const LASTS: &str = "SELECT heads.box, heads.epoch, last.seq, last.hash, last.ar
     SELECT seq, hash, arrived FROM log WHERE log.box = heads.box AND log.epoch = heads.epoch
     AND log.arrived >= ?1 AND log.arrived < ?2 ORDER BY seq DESC LIMIT 1) AS last";
 
-/// Drops a part that is wholly older than `before`, where each log in it can be cut behind it; before that, some of the plays
-/// that go with it. Returns the number of rows that went. Makes the part of the month that comes, too.
-pub fn drop_one(db: &Connection, before: Wall, now: Wall) -> Result<u64> {
+/// A part that is over, by its name and its bounds.
+#[derive(Clone)]
+pub struct Past {
+    part: String,
+    begins: i64,
+    ends: i64,
+}
+
+/// Makes the parts of this month and of the one that comes.
+pub fn make_ahead(db: &Connection, now: Wall) -> Result<()> {
+    make_rooms(db, [now, now.plus(AHEAD)].into_iter())
+}
+
+/// Finds the first part that is wholly older than `before`, where each log in it can be cut behind it.
+pub fn past(db: &Connection, before: Wall) -> Result<Option<Past>> {
     if matches!(db, Connection::Sqlite(_)) {
-        return Ok(0);
+        return Ok(None);
     }
-    make_rooms(db, [now, now.plus(AHEAD)].into_iter())?;
     let mut query =
         db.prepare_cached("SELECT part, begins, ends FROM log_parts WHERE ends <= ?1 ORDER BY ends")?;
-    let past = query.query_map([before.0], |row| {
-        Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MIN), row.get(2)?))
+    let all = query.query_map([before.0], |row| {
+        let begins = row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MIN);
+        Ok(Past { part: row.get(0)?, begins, ends: row.get(2)? })
     })?;
-    for (part, begins, ends) in past.collect::<Result<Vec<(String, i64, i64)>>>()? {
-        if !may_go(db, begins, ends)? {
-            continue;
-        }
-        let gone = match plays(db, begins, ends)? {
-            0 => drop_part(db, &part, (begins, ends), now)?,
-            gone => gone,
-        };
-        if gone > 0 {
-            return Ok(gone);
+    for past in all.collect::<Result<Vec<_>>>()? {
+        if may_go(db, &past, before)? {
+            return Ok(Some(past));
         }
     }
-    Ok(0)
+    Ok(None)
 }
 
 /// Tells whether nothing in a part has to stay: the last entry of each log was signed by its box, or the log never was, and
-/// nothing before it arrived later, under a clock that was ahead.
-fn may_go(db: &Connection, begins: i64, ends: i64) -> Result<bool> {
+/// nothing before it arrived later, under a clock that was ahead. What arrived under a clock that began anew is as old as what
+/// came next.
+fn may_go(db: &Connection, past: &Past, before: Wall) -> Result<bool> {
     db.prepare_cached(&format!(
         "SELECT NOT EXISTS (SELECT 1 FROM ({LASTS}) AS lasts WHERE EXISTS (
              SELECT 1 FROM signed_heads WHERE signed_heads.box = lasts.box AND signed_heads.epoch = lasts.epoch)
              AND NOT EXISTS (SELECT 1 FROM signed_heads WHERE signed_heads.box = lasts.box
                              AND signed_heads.epoch = lasts.epoch AND signed_heads.seq = lasts.seq)
              OR EXISTS (SELECT 1 FROM log AS later WHERE later.box = lasts.box AND later.epoch = lasts.epoch
-                        AND later.seq < lasts.seq AND later.arrived >= ?2))"
+                        AND later.seq < lasts.seq AND later.arrived >= ?2)
+             OR ?2 <= {EARLIEST} AND coalesce((SELECT next.arrived FROM log AS next WHERE next.box = lasts.box
+                        AND next.epoch = lasts.epoch AND next.seq > lasts.seq AND next.arrived >= {EARLIEST}
+                        ORDER BY next.seq LIMIT 1), ?3) >= ?3)"
     ))?
-    .query_row([begins, ends], |row| row.get(0))
+    .query_row([past.begins, past.ends, before.0], |row| row.get(0))
 }
 
-/// Deletes some of the plays that go with a part.
-fn plays(db: &Connection, begins: i64, ends: i64) -> Result<u64> {
+/// Deletes some of the plays that go with a part; one whose date can't be right goes when a later one is as old as the part.
+pub fn plays(db: &Connection, past: &Past) -> Result<u64> {
     let mut gone = 0;
     // Each has an index of its own.
     for which in ["NULL", "NOT NULL"] {
@@ -188,45 +200,132 @@ fn plays(db: &Connection, begins: i64, ends: i64) -> Result<u64> {
                      SELECT plays.cursor FROM plays JOIN ({LASTS}) AS lasts
                      ON lasts.box = plays.box AND lasts.epoch = plays.epoch
                      WHERE implausible IS {which} AND listed < ?2 AND coalesce(plays.arrived, opened) <= lasts.arrived
+                     AND (coalesce(plays.arrived, opened) >= {EARLIEST} OR plays.cursor < (
+                         SELECT max(later.cursor) FROM plays AS later
+                         WHERE later.box = lasts.box AND later.epoch = lasts.epoch
+                         AND coalesce(later.arrived, later.opened) >= {EARLIEST}
+                         AND coalesce(later.arrived, later.opened) <= lasts.arrived))
                      ORDER BY listed LIMIT ?3))"
             ))?
-            .execute([begins, ends, PRUNED_AT_ONCE.into()])?;
+            .execute([past.begins, past.ends, PRUNED_AT_ONCE.into()])?;
     }
     Ok(gone as u64)
 }
 
-fn drop_part(db: &Connection, part: &str, (begins, ends): (i64, i64), now: Wall) -> Result<u64> {
-    let is_free: bool = db.prepare_cached("SELECT log_is_free()")?.query_row([], |row| row.get(0))?;
-    if !is_free {
-        return Ok(0);
-    }
-    db.prepare_cached(&format!(
-        "INSERT INTO pruned_logs (box, epoch, upto, hash, since, at)
-         SELECT lasts.box, lasts.epoch, lasts.seq, lasts.hash, (
+/// Everything of a part that is read before anybody has to wait for its end.
+pub struct Held {
+    past: Past,
+    /// Cuts of the logs, as columns of `pruned_logs` without the time.
+    cuts: Vec<[Value; 5]>,
+    entries: u64,
+    newest: Option<i64>,
+}
+
+/// Reads what a part holds.
+pub fn held(db: &Connection, past: &Past) -> Result<Held> {
+    // First of all: what arrives from now on is seen by its number.
+    let newest = newest(db, past)?;
+    let mut query = db.prepare_cached(&format!(
+        "SELECT lasts.box, lasts.epoch, lasts.seq, lasts.hash, (
              SELECT min(first.wall, first.arrived) FROM log AS first
-             WHERE first.box = lasts.box AND first.epoch = lasts.epoch ORDER BY first.seq LIMIT 1), ?3
-         FROM ({LASTS}) AS lasts WHERE TRUE ON CONFLICT (box, epoch) DO UPDATE
-         SET upto = excluded.upto, hash = excluded.hash, at = excluded.at WHERE pruned_logs.upto < excluded.upto"
-    ))?
-    .execute([begins, ends, now.0])?;
-    // What stayed of earlier parts because nothing behind it was signed.
-    let stayed = db
-        .prepare_cached(&format!(
-            "DELETE FROM log WHERE arrived < ?1 AND EXISTS (
-                 SELECT 1 FROM ({LASTS}) AS lasts
-                 WHERE lasts.box = log.box AND lasts.epoch = log.epoch AND log.seq <= lasts.seq)"
-        ))?
-        .execute([begins, ends])?;
-    let held: u64 = db
-        .prepare_cached(&format!("SELECT count(*) AS held FROM {part}"))?
-        .query_row([], |row| count(row, "held"))?;
+             WHERE first.box = lasts.box AND first.epoch = lasts.epoch ORDER BY first.seq LIMIT 1) AS since, (
+             SELECT first.seq FROM log AS first WHERE first.box = lasts.box AND first.epoch = lasts.epoch
+             AND first.arrived < ?2 ORDER BY first.seq LIMIT 1) AS begun FROM ({LASTS}) AS lasts"
+    ))?;
+    let mut entries = 0;
+    let rows = query.query_map([past.begins, past.ends], |row| {
+        let (id, epoch): (String, String) = (row.get("box")?, row.get("epoch")?);
+        let (upto, hash): (i64, Vec<u8>) = (row.get("seq")?, row.get("hash")?);
+        let since: i64 = row.get("since")?;
+        entries += (upto - row.get::<_, i64>("begun")? + 1).unsigned_abs();
+        Ok([id.into(), epoch.into(), upto.into(), hash.into(), since.into()])
+    })?;
+    let cuts = rows.collect::<Result<Vec<_>>>()?;
+    Ok(Held { past: past.clone(), cuts, entries, newest })
+}
+
+fn newest(db: &Connection, past: &Past) -> Result<Option<i64>> {
+    let part = &past.part;
+    db.prepare_cached(&format!("SELECT max(cursor) FROM {part}"))?.query_row([], |row| row.get(0))
+}
+
+const OF_STAYED: &str = "pruned_logs (box, epoch, upto)";
+
+/// Drops a part, with what stayed of earlier ones because nothing behind it was signed, and says how many entries went, by
+/// their numbers. `None` where nothing goes: somebody uses the log, or an entry has arrived in that month since it was read,
+/// under a clock that was wrong.
+pub fn drop_part(db: &Connection, held: &Held, now: Wall) -> Result<Option<u64>> {
+    let Past { part, begins, ends } = &held.past;
+    let is_there: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM log_parts WHERE part = ?1 AND ends = ?2)")?
+        .query_row(params![part, ends], |row| row.get(0))?;
+    let is_free = || db.prepare_cached("SELECT log_is_free()")?.query_row([], |row| row.get::<_, bool>(0));
+    if !is_there || !is_free()? || newest(db, &held.past)? != held.newest {
+        return Ok(None);
+    }
+    let rows: Vec<_> = held.cuts.iter().map(|cut| [&cut[..], &[now.0.into()]].concat()).collect();
+    db.insert_rows_or(
+        "pruned_logs (box, epoch, upto, hash, since, at)",
+        &rows,
+        "ON CONFLICT (box, epoch) DO UPDATE SET upto = excluded.upto, hash = excluded.hash, at = excluded.at
+         WHERE pruned_logs.upto < excluded.upto",
+    )?;
+    // By its bound no later part is looked into.
+    let of_one =
+        format!("DELETE FROM log WHERE box = ?1 AND epoch = ?2 AND seq <= ?3 AND arrived < {begins}");
+    let of_all = format!(
+        "ANALYZE {{told}}; DELETE FROM log USING {{told}} AS told
+         WHERE log.box = told.box AND log.epoch = told.epoch AND log.seq <= told.upto AND log.arrived < {begins}"
+    );
+    if *begins > i64::MIN {
+        let stayed: Vec<_> = held.cuts.iter().map(|cut| &cut[..3]).collect();
+        db.change_rows(OF_STAYED, &stayed, (&of_one, &of_all))?;
+    }
     db.execute_batch(&format!("DROP TABLE {part}"))?;
-    Ok(stayed as u64 + held)
+    Ok(Some(held.entries))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::database::Way;
+    use super::super::prepare::prepare;
     use super::*;
+    use crate::store::contract::cluster::Cluster;
+
+    #[test]
+    fn a_date_is_right_from_the_time_on_that_clocks_are() {
+        assert_eq!(EARLIEST, loaxa_adapters::clock::EARLIEST.0.to_string());
+    }
+
+    #[test]
+    fn what_arrives_in_a_month_while_it_is_read_stays() {
+        let cluster = Cluster::start();
+        cluster.create("xa");
+        let db = Way::to(&cluster.database("xa")).unwrap().connect().unwrap();
+        prepare(&db).unwrap();
+        // October 2026.
+        let (begins, ends) = (Wall(1_790_812_800_000_000), Wall(1_793_491_200_000_000));
+        make_room(&db, begins).unwrap();
+        let arrives = |seq: i64| {
+            db.execute_batch(&format!(
+                "INSERT INTO heads VALUES ('loa-1', '7', {seq}, '', 0) ON CONFLICT (box, epoch) DO UPDATE SET upto = {seq};
+                 INSERT INTO log (box, epoch, seq, hash, arrived, wall, event, body)
+                     VALUES ('loa-1', '7', {seq}, '', {at}, 7, 'device_back', '{{}}')",
+                at = begins.0 + seq
+            ))
+            .unwrap();
+        };
+        let left = || cluster.sql("xa", "SELECT count(*), (SELECT max(upto) FROM pruned_logs) FROM log");
+        let dropped = |held: &Held| db.in_transaction(|db| drop_part(db, held, ends)).unwrap();
+        arrives(1);
+        let over = past(&db, ends).unwrap().unwrap();
+        let read = held(&db, &over).unwrap();
+        arrives(2);
+        assert_eq!((dropped(&read), left().as_str()), (None, "2|"));
+        let read = held(&db, &over).unwrap();
+        assert_eq!((dropped(&read), left().as_str()), (Some(2), "0|2"));
+        assert_eq!(dropped(&read), None, "it is gone");
+    }
 
     fn check(arrived: i64, name: &str, from: &str, to: &str) {
         let expected = Part { name: name.to_owned(), from: from.to_owned(), to: to.to_owned() };

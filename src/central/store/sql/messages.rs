@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_word, name, optional_wall, wall, word};
+use super::columns::{from_word, known, name, optional_wall, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, MessageRow, Messages, NewAct, ROWS_MAX};
 use loaxa_heart::domain::ids::{ContentHash, PreparedId};
@@ -49,7 +49,7 @@ impl Messages for SqlStore {
         self.read_anyhow(move |db| {
             let mut query =
                 db.prepare_cached("SELECT * FROM messages WHERE ended IS NULL ORDER BY title, id LIMIT ?1")?;
-            query.query_map([ROWS_MAX], row)?.collect()
+            known(query.query_map([ROWS_MAX], row)?)
         })
     }
 }

@@ -5,6 +5,7 @@ mod airings;
 mod alarms;
 mod alerts;
 mod among;
+mod anchors;
 mod asked;
 mod audit;
 pub mod backup;

@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::columns::{from_json, from_word, json, known, known_up_to, name, optional_name, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
 use super::media::media_of;
 use super::webhooks;
@@ -47,11 +47,22 @@ impl Notices for SqlStore {
             if !states.is_empty() {
                 conditions.push(format!("state IN ({})", states.join(", ")));
             }
+            if let Some((from, to)) = filter.due {
+                let due = [from, to].map(|at| json(&at).replace('"', "'"));
+                conditions
+                    .push(format!("content ->> '$.at' >= {} AND content ->> '$.at' < {}", due[0], due[1]));
+            }
+            if !filter.media.is_empty() {
+                let media: Vec<_> = filter.media.iter().map(|hash| format!("'{hash}'")).collect();
+                conditions.push(format!("content ->> '$.media' IN ({})", media.join(", ")));
+            }
             let asked = conditions.join(" AND ");
             let which = if asked.is_empty() { "" } else { "WHERE" };
-            let limit = filter.limit.min(ROWS_MAX);
-            let sql = format!("{NOTICE} {which} {asked} ORDER BY changed DESC, id LIMIT {limit}");
-            db.prepare_cached(&sql)?.query_map(params_from_iter(author), row)?.collect()
+            known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {
+                let page = format!("ORDER BY changed DESC, id LIMIT {wanted} OFFSET {behind}");
+                let mut query = db.prepare_cached(&format!("{NOTICE} {which} {asked} {page}"))?;
+                Ok(query.query_map(params_from_iter(author), row)?.collect())
+            })
         })
     }
 
@@ -64,17 +75,19 @@ impl Notices for SqlStore {
                  JOIN deliveries ON deliveries.command = notices.command AND deliveries.started IS NOT NULL
                  WHERE notices.state = 'approved' AND notices.content -> '$.republish' = 'true'
                    AND notices.content ->> '$.class' <> 'emergency'
-                 GROUP BY notices.id, media.sha256 ORDER BY aired DESC, notices.id LIMIT ?1",
+                 GROUP BY notices.id, media.sha256 ORDER BY aired DESC, notices.id LIMIT ?1 OFFSET ?2",
             )?;
-            let rows = query.query_map([limit.min(ROWS_MAX)], |row| {
+            let published = |row: &Row| {
                 Ok(PublishedRow {
                     id: name(row, "id")?,
                     content: from_json(row, "content")?,
                     aired: wall(row, "aired")?,
                     media: media_of(row)?,
                 })
-            })?;
-            rows.collect()
+            };
+            known_up_to(limit.min(ROWS_MAX), |wanted, behind| {
+                Ok(query.query_map([wanted, behind], published)?.collect())
+            })
         })
     }
 
@@ -92,7 +105,7 @@ impl Notices for SqlStore {
                     digest: ContentHash(row.get("digest")?),
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 }

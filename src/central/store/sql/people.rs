@@ -2,9 +2,9 @@
 
 use super::SqlStore;
 use super::audit::{note, noted};
-use super::columns::{from_word, name, optional_name, optional_wall, wall, word};
+use super::columns::{from_word, known, name, optional_name, optional_wall, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
-use crate::store::{Answer, LinkRow, NewAct, People, PersonRow, ROWS_MAX, RoleRow};
+use crate::store::{Answer, LinkRow, NewAct, People, PersonRow, RoleRow};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
@@ -32,8 +32,8 @@ impl People for SqlStore {
     fn people(&self) -> Answer<'_, Vec<PersonRow>> {
         self.read_anyhow(|db| {
             let mut query =
-                db.prepare_cached(&format!("{PERSON} ORDER BY \"left\" IS NOT NULL, name, id LIMIT ?1"))?;
-            let rows = query.query_map([ROWS_MAX], row)?.collect::<Result<Vec<_>>>()?;
+                db.prepare_cached(&format!("{PERSON} ORDER BY \"left\" IS NOT NULL, name, id"))?;
+            let rows = query.query_map([], row)?.collect::<Result<Vec<_>>>()?;
             rows.into_iter().map(|person| with_roles(db, person)).collect()
         })
     }
@@ -270,6 +270,6 @@ fn with_roles(db: &Connection, mut person: PersonRow) -> Result<PersonRow> {
             ended: optional_wall(row, "ended")?,
         })
     })?;
-    person.roles = rows.collect::<Result<_>>()?;
+    person.roles = known(rows)?;
     Ok(person)
 }

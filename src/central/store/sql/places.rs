@@ -6,9 +6,7 @@ use super::SqlStore;
 use super::audit::{note, noted};
 use super::columns::{name, optional_name, optional_wall, parsed};
 use super::engine::{Result, Row, params};
-use crate::store::{
-    Answer, CampaignRow, Maintenance, NewAct, PlaceRow, Places, Point, ROWS_MAX, SectionRow, SiteRow,
-};
+use crate::store::{Answer, CampaignRow, Maintenance, NewAct, PlaceRow, Places, Point, SectionRow, SiteRow};
 use loaxa_heart::domain::ids::{AccountId, BoxId, GroupId};
 use loaxa_heart::domain::time::Wall;
 
@@ -127,10 +125,9 @@ impl Places for SqlStore {
 
     fn sections(&self) -> Answer<'_, Vec<SectionRow>> {
         self.read(|db| {
-            let mut query = db.prepare_cached("SELECT * FROM sections ORDER BY title LIMIT ?1")?;
-            let rows = query.query_map([ROWS_MAX], |row| {
-                Ok(SectionRow { id: name(row, "id")?, title: row.get("title")? })
-            })?;
+            let mut query = db.prepare_cached("SELECT * FROM sections ORDER BY title")?;
+            let rows = query
+                .query_map([], |row| Ok(SectionRow { id: name(row, "id")?, title: row.get("title")? }))?;
             rows.collect()
         })
     }
@@ -147,8 +144,8 @@ impl Places for SqlStore {
 
     fn campaigns(&self) -> Answer<'_, Vec<CampaignRow>> {
         self.read(|db| {
-            let mut query = db.prepare_cached("SELECT * FROM campaigns ORDER BY begins DESC, id LIMIT ?1")?;
-            let rows = query.query_map([ROWS_MAX], |row| {
+            let mut query = db.prepare_cached("SELECT * FROM campaigns ORDER BY begins DESC, id")?;
+            let rows = query.query_map([], |row| {
                 Ok(CampaignRow {
                     id: name(row, "id")?,
                     title: row.get("title")?,

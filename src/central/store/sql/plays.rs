@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::SqlStore;
 use super::asked::Asked;
 use super::columns::{
-    bounded, count, from_word, name, optional_count, optional_name, optional_wall, optional_word, unreadable,
-    wall, word,
+    bounded, count, from_word, known, known_up_to, name, optional_count, optional_name, optional_wall,
+    optional_word, unreadable, wall, word,
 };
-use super::engine::{Connection, Result, Row, Value, params, params_from_iter};
+use super::engine::{Connection, OptionalExtension, Result, Row, Value, params, params_from_iter};
 use crate::store::plays::{outcome_apart, subject_apart, subject_together};
 use crate::store::{Answer, LogFilter, PlayRow, Plays, ROWS_MAX, ReportRow, SoundingRow, tagged};
 use loaxa_heart::decide::plausible::{self, Implausible};
@@ -50,7 +50,7 @@ fn sounding(db: &Connection) -> Result<Vec<SoundingRow>> {
             opened: wall(row, "opened")?,
         })
     })?;
-    rows.collect()
+    known(rows)
 }
 
 /// Slots that did not sound. The last word on a slot counts: what was missed under a clock that was ahead is taken back.
@@ -254,16 +254,22 @@ fn newest(db: &Connection, filter: &LogFilter) -> Result<Vec<PlayRow>> {
     asked.and("opened <", filter.to.map(|at| at.0));
     asked.and("subject_id =", filter.command.as_ref().map(|id| id.to_string()));
     asked.and("cursor >", filter.after);
+    if let Some(before) = filter.before {
+        let listed: Option<i64> = db
+            .prepare_cached("SELECT listed FROM plays WHERE cursor = ?1")?
+            .query_row([before], |row| row.get(0))
+            .optional()?;
+        asked.and_both("(listed, cursor) < (?, ?)", Some([listed.unwrap_or(i64::MIN), before]));
+    }
     let joins = if asked.values.is_empty() { "WHERE" } else { "AND" };
-    let mut query = db.prepare_cached(&format!(
-        "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
-         {} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {}",
-        asked.sql(),
-        filter.limit.min(ROWS_MAX)
-    ))?;
-    let parameters = params_from_iter(asked.values);
-    let rows = query.query_map(parameters, play_row)?;
-    rows.collect()
+    let asked_of = asked.sql();
+    known_up_to(filter.limit.min(ROWS_MAX), |wanted, behind| {
+        let mut query = db.prepare_cached(&format!(
+            "SELECT plays.*, coalesce(boxes.title, box) AS box_title FROM plays LEFT JOIN boxes ON boxes.id = box
+             {asked_of} {joins} implausible IS {which} ORDER BY listed DESC, cursor DESC LIMIT {wanted} OFFSET {behind}"
+        ))?;
+        Ok(query.query_map(params_from_iter(asked.values.iter()), play_row)?.collect())
+    })
 }
 
 pub fn play_row(row: &Row) -> Result<PlayRow> {

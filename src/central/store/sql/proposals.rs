@@ -2,7 +2,7 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, from_word, json, name, optional_name, wall, word};
+use super::columns::{from_json, from_word, json, known, name, optional_name, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, Approval, ChangeRow, ProposalContent, ProposalEdit, ProposalKept, ProposalRow, ProposalState,
@@ -35,7 +35,7 @@ impl Proposals for SqlStore {
                 "SELECT * FROM proposals WHERE state IN ('draft', 'submitted', 'returned')
                  ORDER BY changed DESC, id LIMIT ?1",
             )?;
-            query.query_map([ROWS_MAX], row)?.collect()
+            known(query.query_map([ROWS_MAX], row)?)
         })
     }
 
@@ -54,7 +54,7 @@ impl Proposals for SqlStore {
                     digest: ContentHash(row.get("digest")?),
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 

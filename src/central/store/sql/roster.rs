@@ -2,8 +2,8 @@
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, json};
-use super::engine::{Result, params};
+use super::columns::{from_json, json, known};
+use super::engine::params;
 use crate::store::{Answer, NewAct, ROWS_MAX, Roster, ShiftRow};
 
 impl Roster for SqlStore {
@@ -31,7 +31,7 @@ impl Roster for SqlStore {
             let rows = query.query_map([ROWS_MAX], |row| {
                 Ok(ShiftRow { id: row.get("id")?, ..from_json(row, "turn")? })
             })?;
-            rows.collect::<Result<_>>()
+            known(rows)
         })
     }
 }

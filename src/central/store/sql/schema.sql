@@ -735,6 +735,17 @@ CREATE TABLE IF NOT EXISTS pruned_logs (
     at    INTEGER NOT NULL,
     PRIMARY KEY (box, epoch)
 ) STRICT, WITHOUT ROWID;
+-- Entries that a box lost before they arrived, by the last before them and the first behind them, and the stretch of time of
+-- which its log says nothing: from the last word before them to the first behind them.
+CREATE TABLE IF NOT EXISTS log_holes (
+    box     TEXT NOT NULL,
+    epoch   TEXT NOT NULL,
+    upto    INTEGER NOT NULL,
+    resumes INTEGER NOT NULL,
+    since   INTEGER NOT NULL,
+    told    INTEGER NOT NULL,
+    PRIMARY KEY (box, epoch, upto)
+) STRICT, WITHOUT ROWID;
 -- The room that things took when they were measured.
 CREATE TABLE IF NOT EXISTS rooms (
     what     TEXT PRIMARY KEY,

@@ -3,14 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::SqlStore;
-use super::columns::{from_word, name, wall, word};
+use super::columns::{from_word, known, name, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{Answer, SessionRow, Sessions};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
-
-/// Sessions that are listed.
-const LISTED_MAX: u32 = 50;
 
 impl Sessions for SqlStore {
     fn add_session(&self, session: SessionRow) -> Answer<'_, ()> {
@@ -62,10 +59,9 @@ impl Sessions for SqlStore {
 
     fn sessions(&self, person: AccountId) -> Answer<'_, Vec<SessionRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret LIMIT ?2",
-            )?;
-            query.query_map(params![person.as_str(), LISTED_MAX], row)?.collect()
+            let mut query =
+                db.prepare_cached("SELECT * FROM sessions WHERE person = ?1 ORDER BY made DESC, secret")?;
+            known(query.query_map([person.as_str()], row)?)
         })
     }
 

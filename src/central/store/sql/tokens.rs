@@ -1,9 +1,9 @@
 //! Tokens of programs.
 
 use super::SqlStore;
-use super::columns::{from_word, optional_name, optional_wall, wall};
+use super::columns::{from_word, known, optional_name, optional_wall, wall};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
-use crate::store::{Answer, ROWS_MAX, TokenRow, Tokens};
+use crate::store::{Answer, TokenRow, Tokens};
 use loaxa_heart::domain::ids::{AccountId, ContentHash};
 use loaxa_heart::domain::time::Wall;
 
@@ -20,8 +20,8 @@ impl Tokens for SqlStore {
 
     fn tokens(&self) -> Answer<'_, Vec<TokenRow>> {
         self.read(|db| {
-            let mut query = db.prepare_cached("SELECT * FROM tokens ORDER BY name LIMIT ?1")?;
-            query.query_map([ROWS_MAX], row)?.collect()
+            let mut query = db.prepare_cached("SELECT * FROM tokens ORDER BY name")?;
+            known(query.query_map([], row)?)
         })
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json as value};
 
 use super::SqlStore;
 use super::audit::note;
-use super::columns::{from_json, from_word, json, optional_wall, wall, word};
+use super::columns::{from_json, from_word, json, known, known_up_to, optional_wall, wall, word};
 use super::engine::{Connection, OptionalExtension, Result, Row, params};
 use crate::store::{
     Answer, EVENTS_OF_RECEIVER_MAX, EventKind, EventRow, FeedbackRow, NewAct, RECEIVERS_MAX, ROWS_MAX,
@@ -52,7 +52,7 @@ impl Webhooks for SqlStore {
                     kinds: from_json(row, "kinds")?,
                 })
             })?;
-            rows.collect()
+            known(rows)
         })
     }
 
@@ -76,7 +76,7 @@ impl Webhooks for SqlStore {
                 "SELECT * FROM events WHERE id IN (SELECT min(id) FROM events WHERE due <= ?1 GROUP BY receiver)
                  ORDER BY id",
             )?;
-            query.query_map([now.0], row)?.collect()
+            known(query.query_map([now.0], row)?)
         })
     }
 
@@ -97,8 +97,10 @@ impl Webhooks for SqlStore {
 
     fn events(&self, limit: u32) -> Answer<'_, Vec<EventRow>> {
         self.read(move |db| {
-            let mut query = db.prepare_cached("SELECT * FROM events ORDER BY id DESC LIMIT ?1")?;
-            query.query_map([limit.min(ROWS_MAX)], row)?.collect()
+            let mut query = db.prepare_cached("SELECT * FROM events ORDER BY id DESC LIMIT ?1 OFFSET ?2")?;
+            known_up_to(limit.min(ROWS_MAX), |wanted, behind| {
+                Ok(query.query_map([wanted, behind], row)?.collect())
+            })
         })
     }
 }

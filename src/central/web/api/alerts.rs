@@ -1,15 +1,18 @@
-//! `GET /cap/alerts`: alerts that were taken, and what was passed over.
+//! `GET /cap/alerts`: alerts that were taken, page by page, and what was passed over.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::alerts::cap;
 use crate::alerts::record::Taken;
 use crate::app::App;
-use crate::store::{CapRow, PassedOver};
+use crate::store::{CapRow, PassedOver, ROWS_MAX};
 use crate::web::problem::Problem;
 
 /// Shows an alert with its reference.
@@ -23,13 +26,29 @@ fn shown_as_passed_over(passed: &PassedOver) -> Value {
     json!({ "id": "", "reference": passed.what, "received": passed.last, "alert": alert })
 }
 
-/// Lists both, newest first.
-pub async fn handle(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let taken = cap::list(&app).await?;
-    let passed = cap::passed_over(&app).await?;
-    let taken = taken.iter().map(|(row, taken)| (row.received, shown(row, taken)));
+/// The part of the alerts that is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The last alert of the page before.
+    before: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Lists both, newest first; what was passed over is on the first page. Where there may be more, `Link` names the next page,
+/// as RFC 8288 has it.
+pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let limit = asked.limit.unwrap_or(ROWS_MAX).clamp(1, ROWS_MAX);
+    let is_first = asked.before.is_none();
+    let page = cap::list(&app, asked.before, limit).await?;
+    let passed = if is_first { cap::passed_over(&app).await? } else { Vec::new() };
+    let taken = page.alerts.iter().map(|(row, taken)| (row.received, shown(row, taken)));
     let passed = passed.iter().map(|passed| (passed.last, shown_as_passed_over(passed)));
     let mut all: Vec<_> = taken.chain(passed).collect();
     all.sort_by_key(|(received, _)| std::cmp::Reverse(*received));
-    Ok(Json(all.into_iter().map(|(_, shown)| shown).collect()))
+    let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
+    let next = page
+        .next
+        .map(|id| [(header::LINK, format!("</api/v1/cap/alerts?limit={limit}&before={id}>; rel=\"next\""))]);
+    Ok((next, Json(all)).into_response())
 }

@@ -20,6 +20,7 @@ pub struct Range {
     event: Option<String>,
     announcement: Option<CommandId>,
     after: Option<u64>,
+    before: Option<u64>,
     #[serde(default)]
     implausible: bool,
     pub limit: Option<u32>,
@@ -43,6 +44,7 @@ impl From<Range> for LogFilter {
             event: range.event,
             command: range.announcement,
             after: range.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
+            before: range.before.map(|before| i64::try_from(before).unwrap_or(i64::MAX)),
             implausible: range.implausible,
             newest_first: false,
             limit: range.limit.unwrap_or(ROWS).min(ROWS_MAX),

@@ -59,7 +59,8 @@ async fn content(app: &App, frame: &Frame, who: &Who) -> Result<Markup, PageErro
     let (boxes, sites) = (app.store.boxes().await?, app.store.sites().await?);
     let people = app.store.people().await?;
     let alarms = alarms::of_now(app, &boxes, &sites).await?;
-    let past = app.store.past_troubles(None, PAST_SHOWN).await?;
+    let mut past = app.store.past_troubles(None, PAST_SHOWN + 1).await?;
+    let older = frame.cut(&mut past, PAST_SHOWN as usize);
     let names = Names::new(app, &boxes, &people, who.now);
     let of = |standing| alarms.iter().filter(move |alarm| alarm.standing == standing).collect::<Vec<_>>();
     let quiet: Vec<_> = of(Standing::Silent).into_iter().chain(of(Standing::Maintained)).collect();
@@ -79,7 +80,7 @@ async fn content(app: &App, frame: &Frame, who: &Who) -> Result<Markup, PageErro
             }
         }
         p { a href="/canh-bao/da-nhan" { (frame.say("received.title")) } }
-        section.stack { h2 { (frame.say("alarm_page.past")) } (history(frame, &names, &past)) }
+        section.stack { h2 { (frame.say("alarm_page.past")) } (history(frame, &names, &past)) (older) }
         @if who.has(Role::Technician) || who.has(Role::Administrator) { (counted(app, frame)) }
     })
 }

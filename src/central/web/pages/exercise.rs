@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::orders::emergency;
 use crate::orders::exercise::{self, EVE_HOUR, FROM_HOUR, MORNING_HOUR, NotExercise, UNTIL_HOUR};
 use crate::people::Who;
-use crate::store::{CommandRow, MessageUse, Role};
+use crate::store::{CommandRow, MessageUse, ROWS_MAX, Role};
 use crate::web::doors::{Needs, Pages};
 use crate::web::form::{Faults, Sent};
 use crate::web::frame::{Frame, PageError, World, moment, refusal};
@@ -25,9 +25,6 @@ use loaxa_heart::said;
 use loaxa_heart::texts::Say;
 use loaxa_heart::wire::codec;
 use loaxa_heart::wire::messages::{Body, Command};
-
-/// Exercises that are listed.
-const LISTED: u32 = 200;
 
 /// The only fields of the form. A request with any other is refused as a whole.
 const FIELDS: [&str; 5] = ["bai", "noi", "ngay", "gio", "chu"];
@@ -131,10 +128,9 @@ async fn draw(
     let offered: Vec<_> = offered
         .filter(|group| app.stands(group, &[]) && who.may(app, Role::Duty, std::slice::from_ref(group)))
         .collect();
-    let announced = app.store.announcements(None, LISTED).await?.into_iter();
-    let scheduled: Vec<_> = announced
-        .filter(|row| row.mode == Some(Mode::Exercise) && row.ended.is_none() && row.expires > who.now)
-        .collect();
+    let live = app.store.issued_since(Wall(0), Wall::MAX, who.now, ROWS_MAX).await?;
+    let is_cut = live.len() == ROWS_MAX as usize;
+    let scheduled: Vec<_> = live.into_iter().rev().filter(|row| row.mode == Some(Mode::Exercise)).collect();
     let title = frame.say("exercise.title");
     let content = html! {
         div.cols.wide-l {
@@ -173,6 +169,7 @@ async fn draw(
                         b { (row.title) } @if let Some(at) = time_of(row) { p { (moment(at)) } }
                         p.mute { (frame.tell(&said!("exercise.scheduled_by", name = row.author, at = moment(row.issued_at)))) }
                         form method="post" action={ "/dien-tap/" (row.id) "/huy" } { button.btn.sec { (frame.say("exercise.call_off")) } } } } }
+                    @if is_cut { p.mute { (frame.tell(&said!("page.newest", shown = scheduled.len()))) } }
                 }
             } }
         }

@@ -88,8 +88,11 @@ async fn draw(
     who: &Who,
     tried: Option<(i64, &str, &Faults)>,
 ) -> Result<Markup, PageError> {
-    let waiting = app.store.feedback_waiting(WAITING_SHOWN).await?;
-    let past = app.store.feedback_past(PAST_SHOWN).await?;
+    let mut waiting = app.store.feedback_waiting(WAITING_SHOWN + 1).await?;
+    let is_cut = waiting.len() > WAITING_SHOWN as usize;
+    waiting.truncate(WAITING_SHOWN as usize);
+    let mut past = app.store.feedback_past(PAST_SHOWN + 1).await?;
+    let older = frame.cut(&mut past, PAST_SHOWN as usize);
     let counts = app.store.feedback_counts(who.now.minus(COUNTED), who.now.plus(Span::secs(1))).await?;
     let title = frame.say("feedback.of_people");
     let content = html! {
@@ -100,11 +103,13 @@ async fn draw(
             h2 { (frame.say("feedback.to_answer")) }
             @if waiting.is_empty() { p.mute { (frame.say("feedback.nothing_waits")) } }
             ul.stack { @for row in &waiting { (waits(app, frame, who, row, tried)) } }
+            @if is_cut { p.mute { (frame.tell(&said!("feedback.more_wait", shown = WAITING_SHOWN))) } }
         }
         section.stack {
             h2 { (frame.say("feedback.before")) }
             @if past.is_empty() { p.mute { (frame.say("page.nothing")) } }
             ul.stack { @for row in &past { li.card.pad.tight { (said(app, frame, row)) (answered(frame, row)) } } }
+            (older)
         }
     };
     Ok(frame.draw(app, title, content))

@@ -81,8 +81,9 @@ async fn who_will_not_sound(app: &App, groups: &[GroupId]) -> Vec<(String, Sente
 }
 
 async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
-    let filter = ActFilter { act: Some("live_ended".to_owned()), limit: LISTED, ..Default::default() };
-    let spoken = or_nothing(app.store.acts(filter).await)?;
+    let filter = ActFilter { act: Some("live_ended".to_owned()), limit: LISTED + 1, ..Default::default() };
+    let mut spoken = or_nothing(app.store.acts(filter).await)?;
+    let older = frame.cut(&mut spoken, LISTED as usize);
     let boxes = app.store.boxes().await?;
     let groups = groups(&app, &who, &boxes);
     let silent = who_will_not_sound(&app, &groups).await;
@@ -122,7 +123,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Mar
         }
         section.stack aria-labelledby="h-dn" { h2 #h-dn { (frame.say("voice.spoken")) }
             @if spoken.is_empty() { p.mute { (frame.say("page.nothing")) } }
-            ul.list { @for act in &spoken { (one(act)) } } }
+            ul.list { @for act in &spoken { (one(act)) } } (older) }
     };
     Ok(frame.draw_with(&app, title, &["/assets/live_voice.js"], content))
 }

@@ -34,7 +34,8 @@ struct Row {
 }
 
 async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
-    let rows = rows(&app, frame.lang).await?;
+    let mut rows = rows(&app, frame.lang).await?;
+    let older = frame.cut(&mut rows, SHOWN_MAX);
     let columns = ["received.at", "received.what", "received.state", "received.why"];
     let content = html! {
         h1 { (frame.say("received.title")) }
@@ -63,6 +64,7 @@ async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageE
                 }
             }
         }
+        (older)
         p { a href="/canh-bao" { (frame.say("alarm_page.title")) } }
     };
     Ok(frame.draw(&app, frame.say("received.title"), content))
@@ -73,7 +75,7 @@ async fn rows(app: &App, lang: Lang) -> Result<Vec<Row>, PageError> {
         Lang::Vi => vi.clone().or_else(|| en.clone()),
         Lang::En => en.clone(),
     };
-    let taken = cap::list(app).await?.into_iter().map(|(row, alert)| {
+    let taken = cap::list(app, None, SHOWN_MAX as u32 + 1).await?.alerts.into_iter().map(|(row, alert)| {
         let title = if alert.title.is_empty() { row.reference } else { alert.title };
         let (kind, stage) = shown(alert.state);
         let why = of_language(&alert.why_vi, &alert.why);
@@ -88,7 +90,6 @@ async fn rows(app: &App, lang: Lang) -> Result<Vec<Row>, PageError> {
     });
     let mut rows: Vec<_> = taken.chain(passed).collect();
     rows.sort_by_key(|row| Reverse(row.at));
-    rows.truncate(SHOWN_MAX);
     Ok(rows)
 }
 

@@ -69,7 +69,7 @@ async fn read(app: &App, who: &Who, id: &str) -> Result<Option<Seen>, PageError>
     Ok(Some(Seen {
         site: sites.into_iter().find(|site| site.id == row.id),
         alarms,
-        past: app.store.past_troubles(Some(id.to_owned()), PAST_SHOWN).await?,
+        past: app.store.past_troubles(Some(id.to_owned()), PAST_SHOWN + 1).await?,
         hours: app.store.health(row.id.clone(), health::begin(who.now)).await?,
         plays: app.store.plays(filter).await?,
         people: app.store.people().await?,
@@ -111,7 +111,10 @@ pub async fn draw(
             (this_machine(frame, &seen))
             section.stack aria-labelledby="h-phat" { h2 #h-phat { (frame.say("box_page.last_plays")) } (plays(frame, &seen.plays)) }
         }
-        section.stack { h2 { (frame.say("alarm_page.past")) } (history(frame, &names, &seen.past)) }
+        section.stack { h2 { (frame.say("alarm_page.past")) }
+            (history(frame, &names, seen.past.get(..PAST_SHOWN as usize).unwrap_or(&seen.past)))
+            @if seen.past.len() > PAST_SHOWN as usize { p.mute { (frame.tell(&said!("page.newest", shown = PAST_SHOWN))) } }
+        }
         @if may_keep {
             section.stack aria-labelledby="h-lam" {
                 h2 #h-lam { (frame.say("box_page.work")) }

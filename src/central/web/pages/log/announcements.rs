@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::foreseen::Foreseen;
 use crate::orders::outlook;
 use crate::store::{BoxRow, CommandRow, DeliveryRow, Ended, LogFilter, PlayRow, StoreError};
-use crate::web::frame::{Frame, PageError};
+use crate::web::frame::{Frame, PageError, cut};
 use crate::web::pages::class::class_tag;
 use crate::web::words::{self, code_of};
 use loaxa_heart::decide::delivery::Step;
@@ -40,10 +40,13 @@ pub async fn fragment(State(app): State<Arc<App>>, frame: Frame) -> Result<Marku
 /// Draws everything below the title.
 pub async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let boxes = app.store.boxes().await?;
-    let odd = LogFilter { limit: TROUBLE_SHOWN, implausible: true, ..LogFilter::default() };
-    let implausible = app.store.plays(odd).await?;
+    let odd = LogFilter { limit: TROUBLE_SHOWN + 1, implausible: true, ..LogFilter::default() };
+    let mut implausible = app.store.plays(odd).await?;
+    let more_odd = cut(&mut implausible, TROUBLE_SHOWN as usize, lang);
     let mut announcements = Vec::new();
-    for row in app.store.announcements(None, ANNOUNCEMENTS_SHOWN).await? {
+    let mut rows = app.store.announcements(None, ANNOUNCEMENTS_SHOWN + 1).await?;
+    let more = cut(&mut rows, ANNOUNCEMENTS_SHOWN as usize, lang);
+    for row in rows {
         let chain = app.store.deliveries(row.id.clone()).await?;
         let waits =
             row.ended.is_none() && row.expires > app.now() && chain.iter().all(|it| it.started.is_none());
@@ -54,7 +57,9 @@ pub async fn content(app: &App, lang: Lang) -> Result<Markup, StoreError> {
     let view = View { lang, texts: crate::web::texts::TEXTS.of(lang), now: app.now(), groups };
     Ok(html! {
         (view.announcements(&boxes, &announcements))
+        (more)
         (view.implausible(&implausible))
+        (more_odd)
     })
 }
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use http_body::{Body as HttpBody, Frame as DataFrame};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::store::{LogFilter, PrunedLog, ROWS_MAX};
+use crate::store::{AnchorPage, LogFilter, PrunedLog, ROWS_MAX, SharedStore, StoreError};
 use crate::web::frame::{Frame, PageError, moment};
 use crate::web::parts::icon;
 
@@ -29,10 +30,21 @@ const CHECKER: &str = include_str!("../../assets/kiem-tra.html");
 const NOBLE: &str = include_str!("../../assets/noble/ed25519.js");
 const NOBLE_MARK: &str = "/*NOBLE*/";
 
-pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, PageError> {
+/// A page of anchors; a day that is not understood chooses the first.
+#[derive(Deserialize)]
+pub struct Chosen {
+    #[serde(default)]
+    truoc: String,
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Query(chosen): Query<Chosen>,
+    frame: Frame,
+) -> Result<Markup, PageError> {
     let now = app.now();
     let today = app.store.keep_anchor(now.date(), now).await?;
-    let anchors = app.store.anchors(SHOWN).await?;
+    let AnchorPage { anchors, next } = app.store.anchors(chosen.truoc.parse().ok(), false, SHOWN).await?;
     let title = frame.say("evidence.title");
     let content = html! {
         h1 { (title) }
@@ -57,6 +69,9 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, P
                     td.breaks role="cell" data-l=(frame.say("evidence.hash")) { (anchor.hash) }
                 } } }
             }
+            @if let Some(day) = next {
+                p { a href={ "/bang-chung?truoc=" (day) } { (frame.say("log_page.more")) } }
+            }
         }
     };
     Ok(frame.draw(&app, title, content))
@@ -64,42 +79,15 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame) -> Result<Markup, P
 
 /// Sends everything, page by page: keys, anchors and what was deleted first, then every log.
 pub async fn export(State(app): State<Arc<App>>) -> Result<Response, PageError> {
-    let mut head = String::new();
-    for row in app.store.boxes().await? {
-        if let Some(key) = row.key {
-            head.push_str(&format!("{}\n", json!({ "key": { "box": row.id, "public": key } })));
-        }
-    }
-    for anchor in app.store.anchors(ROWS_MAX).await? {
-        let (day, hash, heads) = (anchor.day, anchor.hash, anchor.heads);
-        head.push_str(&format!("{}\n", json!({ "anchor": { "day": day, "hash": hash, "heads": heads } })));
-    }
-    head.extend(app.store.pruned_logs().await?.iter().map(PrunedLog::lines));
+    let keys = app.store.boxes().await?.into_iter().filter_map(|row| Some((row.id, row.key?)));
+    let keys =
+        keys.map(|(id, key)| format!("{}\n", json!({ "key": { "box": id, "public": key } }))).collect();
     let (send, receive) = mpsc::channel::<Result<Bytes, std::io::Error>>(PAGES_AHEAD);
     let store = Arc::clone(&app.store);
     tokio::spawn(async move {
-        let mut page = head;
-        let mut after = 0;
-        loop {
-            if send.send(Ok(Bytes::from(page))).await.is_err() {
-                return;
-            }
-            let filter = LogFilter { after: Some(after), limit: ROWS_MAX, ..LogFilter::default() };
-            let rows = match store.log(filter).await {
-                Ok(rows) => rows,
-                // An export that breaks off must not look whole.
-                Err(error) => return drop(send.send(Err(std::io::Error::other(error))).await),
-            };
-            let Some(last) = rows.last() else { return };
-            after = last.cursor;
-            page = String::new();
-            for row in rows {
-                page.push_str(&row.body);
-                page.push('\n');
-                if let Some(head) = row.head {
-                    page.push_str(&format!("{{\"head\":{head}}}\n"));
-                }
-            }
+        if let Err(error) = send_all(&store, keys, &send).await {
+            // An export that breaks off must not look whole.
+            drop(send.send(Err(std::io::Error::other(error))).await);
         }
     });
     let headers = [
@@ -107,6 +95,46 @@ pub async fn export(State(app): State<Arc<App>>) -> Result<Response, PageError> 
         (header::CONTENT_DISPOSITION, "attachment; filename=\"nhat-ky.jsonl\""),
     ];
     Ok((headers, Body::new(Parts(receive))).into_response())
+}
+
+/// Sends the pages of an export for as long as somebody takes them.
+async fn send_all(
+    store: &SharedStore,
+    keys: String,
+    send: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) -> Result<(), StoreError> {
+    let mut page = keys;
+    let mut before = None;
+    loop {
+        let anchors = store.anchors(before, true, ROWS_MAX).await?;
+        page.extend(anchors.anchors.into_iter().map(|anchor| {
+            let (day, hash, heads) = (anchor.day, anchor.hash, anchor.heads);
+            format!("{}\n", json!({ "anchor": { "day": day, "hash": hash, "heads": heads } }))
+        }));
+        before = anchors.next;
+        if before.is_none() {
+            break;
+        }
+        if send.send(Ok(Bytes::from(std::mem::take(&mut page)))).await.is_err() {
+            return Ok(());
+        }
+    }
+    page.extend(store.pruned_logs().await?.iter().map(PrunedLog::lines));
+    let mut after = 0;
+    while send.send(Ok(Bytes::from(std::mem::take(&mut page)))).await.is_ok() {
+        let filter = LogFilter { after: Some(after), limit: ROWS_MAX, ..LogFilter::default() };
+        let rows = store.log(filter).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.cursor;
+        for row in rows {
+            page.push_str(&row.body);
+            page.push('\n');
+            if let Some(head) = row.head {
+                page.push_str(&format!("{{\"head\":{head}}}\n"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The parts of a file as they come; an error breaks it off.

@@ -104,6 +104,8 @@ struct Chain {
     counts: [usize; 4],
     /// Acts of people on its notice: when, who, what.
     acts: Vec<(Wall, String, String)>,
+    /// There are older acts than those.
+    are_cut: bool,
     words: Option<String>,
     media: Option<ContentHash>,
 }
@@ -118,7 +120,7 @@ impl Chain {
             count(|it| it.started.is_some()),
             count(|it| it.step == Step::Finished),
         ];
-        let mut acts = Vec::new();
+        let (mut acts, mut are_cut) = (Vec::new(), false);
         if let Some(notice) = &announced.notice {
             let people: BTreeMap<String, String> =
                 app.store.people().await?.into_iter().map(|it| (it.id.to_string(), it.name)).collect();
@@ -129,9 +131,12 @@ impl Chain {
                 from: None,
                 until: None,
                 before: None,
-                limit: ACTS_SHOWN,
+                limit: ACTS_SHOWN + 1,
             };
-            for act in app.store.acts(filter).await?.into_iter().rev() {
+            let mut rows = app.store.acts(filter).await?;
+            are_cut = rows.len() > ACTS_SHOWN as usize;
+            rows.truncate(ACTS_SHOWN as usize);
+            for act in rows.into_iter().rev() {
                 let name = people.get(&act.actor).cloned().unwrap_or_else(|| act.actor.clone());
                 acts.push((act.at, name, act.act));
             }
@@ -143,7 +148,7 @@ impl Chain {
             words = said.map(|words| words.text);
         }
         let delivery = deliveries.into_iter().find(|delivery| delivery.id == row.box_id);
-        Ok(Self { announced, delivery, counts, acts, words, media })
+        Ok(Self { announced, delivery, counts, acts, are_cut, words, media })
     }
 
     fn draw(&self, frame: &Frame) -> Markup {
@@ -158,6 +163,7 @@ impl Chain {
                 h2 #hc { (frame.say("log_page.chain")) }
                 @if let Some(words) = &self.words { p.words.card { (words) } }
                 @if let Some(media) = &self.media { audio controls preload="none" src={ "/media/" (media) } {} }
+                @if self.are_cut { p.mute { (frame.tell(&said!("page.newest", shown = ACTS_SHOWN))) } }
                 ol.chain {
                     @for (at, name, act) in &self.acts {
                         (link(Kind::Good, "ok", &moment(*at), &format!("{name}: {}", frame.texts.code("act", act))))
@@ -203,6 +209,8 @@ fn played(frames: u64, play: &PlayRow, texts: &Texts) -> String {
 /// The plays of a line, with the audio of each.
 struct Heard {
     plays: Vec<PlayRow>,
+    /// There are older plays than those.
+    are_cut: bool,
     audio: BTreeMap<PlayId, ContentHash>,
 }
 
@@ -222,6 +230,7 @@ impl Heard {
             ..LogFilter::default()
         };
         let mut plays = app.store.plays(filter).await?;
+        let are_cut = plays.len() == PLAYS_MAX as usize;
         plays.retain(|play| play.subject == row.airing.subject);
         plays.reverse();
         let mut audio = BTreeMap::new();
@@ -231,6 +240,10 @@ impl Heard {
                 from: Some(first.opened),
                 to: Some(last.opened.plus(Span(1))),
                 event: Some("play_started".to_owned()),
+                command: match &row.airing.subject {
+                    Subject::Announcement { command } => Some(command.clone()),
+                    _ => None,
+                },
                 limit: PLAYS_MAX,
                 ..LogFilter::default()
             };
@@ -246,7 +259,7 @@ impl Heard {
                 }
             }
         }
-        Ok(Self { plays, audio })
+        Ok(Self { plays, are_cut, audio })
     }
 
     fn draw(&self, frame: &Frame) -> Markup {
@@ -255,6 +268,7 @@ impl Heard {
         html! {
             section.stack aria-labelledby="hp" {
                 h2 #hp { (frame.say("log_page.plays")) }
+                @if self.are_cut { p.mute { (frame.tell(&said!("page.newest", shown = self.plays.len()))) } }
                 @if self.plays.is_empty() { p.mute { (frame.say("log_page.no_plays")) } } @else {
                     table.t role="table" {
                         thead role="rowgroup" { tr role="row" {

@@ -18,7 +18,8 @@ use loaxa_heart::said;
 const SHOWN: u32 = 100;
 
 pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result<Markup, PageError> {
-    let rows = app.store.notices(NoticeFilter { limit: SHOWN, ..Default::default() }).await?;
+    let mut rows = app.store.notices(NoticeFilter { limit: SHOWN + 1, ..Default::default() }).await?;
+    let older = frame.cut(&mut rows, SHOWN as usize);
     // A draft is its writer's own until they submit it.
     let rows = rows.into_iter().filter(|row| row.state != NoticeState::Draft || row.author == who.person.id);
     let mut shown = Vec::new();
@@ -45,6 +46,7 @@ pub async fn page(State(app): State<Arc<App>>, frame: Frame, who: Who) -> Result
                 }
             }
         }
+        (older)
     };
     Ok(frame.draw(&app, title, content))
 }

@@ -159,14 +159,20 @@ fn heard(frame: &Frame, who: &Who, chain: &[DeliveryRow], boxes: &[BoxRow]) -> M
                     @for row in rest.iter().take(BOXES_MAX) {
                         li.row.apart { b { (row.title) } (one_delivery(frame, row, is_online(row))) }
                     }
+                    @if rest.len() > BOXES_MAX { li { (more_boxes(frame, rest.len())) } }
                 }
             }
             @if !done.is_empty() {
                 details { summary { (frame.say("notice.have_heard")) }
-                    p { (done.iter().take(BOXES_MAX).copied().collect::<Vec<_>>().join(", ")) } }
+                    p { (done.iter().take(BOXES_MAX).copied().collect::<Vec<_>>().join(", "))
+                        @if done.len() > BOXES_MAX { " " (more_boxes(frame, done.len())) } } }
             }
         }
     }
+}
+
+fn more_boxes(frame: &Frame, all: usize) -> String {
+    frame.tell(&said!("alarm_page.more_boxes", more = all - BOXES_MAX))
 }
 
 fn one_delivery(frame: &Frame, row: &DeliveryRow, is_online: bool) -> Markup {

@@ -31,10 +31,15 @@ async fn read(app: &App, who: &Who) -> Result<Vec<ActRow>, StoreError> {
 }
 
 fn list<'a>(frame: &Frame, acts: impl IntoIterator<Item = &'a ActRow>) -> Markup {
-    html! { ul.list { @for row in acts.into_iter().take(SHOWN) {
-        li { b { (frame.texts.code("act", &row.act)) } ", " (moment(row.at))
-            @if let Some(from) = &row.from { br; span.mute { (from) } } }
-    } } }
+    let mut acts: Vec<_> = acts.into_iter().collect();
+    let older = frame.cut(&mut acts, SHOWN);
+    html! {
+        ul.list { @for row in acts {
+            li { b { (frame.texts.code("act", &row.act)) } ", " (moment(row.at))
+                @if let Some(from) = &row.from { br; span.mute { (from) } } }
+        } }
+        (older)
+    }
 }
 
 /// Draws the changes of the last days, except those of this very session; nothing where there are none.

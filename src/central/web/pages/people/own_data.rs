@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::people::Who;
-use crate::store::{ActFilter, ActRow, RoleRow, StoreError};
+use crate::store::{ActFilter, ActRow, ROWS_MAX, RoleRow, StoreError};
 use crate::web::frame::PageError;
 
 pub const PATH: &str = "/tai-khoan/du-lieu.json";
 
 /// Lines of the trail in a file, of what the person did and of what was done about them.
-const ACTS_MAX: u32 = 10_000;
+const ACTS_MAX: usize = 10_000;
 
 pub async fn file(State(app): State<Arc<App>>, who: Who) -> Result<Response, PageError> {
     let data = gather(&app, &who).await?;
@@ -51,9 +51,10 @@ async fn gather(app: &App, who: &Who) -> Result<Value, StoreError> {
         json!({ "at": row.at.to_string(), "by": row.actor, "act": row.act, "about": row.subject, "before": row.before,
             "after": row.after, "from": row.from })
     };
-    let acts = async |filter| app.store.acts(ActFilter { limit: ACTS_MAX, ..filter }).await;
-    let did = acts(ActFilter { actor: Some(id.to_string()), ..ActFilter::default() }).await?;
-    let about = acts(ActFilter { subject: Some(id.to_string()), ..ActFilter::default() }).await?;
+    let (did, did_more) =
+        acts(app, ActFilter { actor: Some(id.to_string()), ..ActFilter::default() }).await?;
+    let (about, about_more) =
+        acts(app, ActFilter { subject: Some(id.to_string()), ..ActFilter::default() }).await?;
     Ok(json!({
         "account": id, "name": person.name, "reach": person.reach, "made": person.made.to_string(),
         "has_password": person.password.is_some(), "has_telephone": person.totp.is_some(),
@@ -62,5 +63,20 @@ async fn gather(app: &App, who: &Who) -> Result<Value, StoreError> {
         "sessions": sessions.collect::<Vec<_>>(), "passkeys": passkeys.collect::<Vec<_>>(),
         "tokens": tokens.collect::<Vec<_>>(),
         "did": did.iter().map(act).collect::<Vec<_>>(), "about": about.iter().map(act).collect::<Vec<_>>(),
+        "older_left_out": { "did": did_more, "about": about_more },
     }))
+}
+
+/// Reads lines of the trail, the newest first, page by page, and tells whether there are older ones.
+async fn acts(app: &App, of: ActFilter) -> Result<(Vec<ActRow>, bool), StoreError> {
+    let mut all: Vec<ActRow> = Vec::new();
+    loop {
+        let before = all.last().map(|act| act.id);
+        let page = app.store.acts(ActFilter { before, limit: ROWS_MAX, ..of.clone() }).await?;
+        let is_last = page.len() < ROWS_MAX as usize;
+        all.extend(page);
+        if is_last || all.len() >= ACTS_MAX {
+            return Ok((all, !is_last));
+        }
+    }
 }

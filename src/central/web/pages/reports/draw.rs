@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::reports::{Cell, Grid, number};
 use crate::web::frame::Frame;
 use crate::web::parts::Kind;
+use loaxa_heart::said;
 
 /// Lines of a chart; the table has them all.
 const BARS_MAX: usize = 40;
@@ -36,6 +37,9 @@ pub fn section(frame: &Frame, grid: &Grid) -> Markup {
                 Some(first) => {
                     (key(frame))
                     ul.hb { @for line in grid.lines.iter().take(BARS_MAX) { (bar(frame, line, first)) } }
+                    @if grid.lines.len() > BARS_MAX {
+                        p.mute { (frame.tell(&said!("report.more_bars", more = grid.lines.len() - BARS_MAX))) }
+                    }
                     details { summary { (frame.say("report.same_as_table")) } (table(grid, false)) }
                 },
                 // The heading right above says the same.

@@ -30,17 +30,19 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     let campaigns = app.store.campaigns().await?;
     let form = form(&frame, &asked, &campaigns, app.now().date());
-    let made = app.store.made_reports().await?;
+    let mut made = app.store.made_reports().await?;
+    let older = frame.cut(&mut made, MONTHS as usize);
     let made = html! {
         @if !made.is_empty() {
             section.stack aria-labelledby="h-made" {
                 h2 #h-made { (frame.say("report.made")) }
-                ul.list { @for (month, at) in made.iter().take(MONTHS as usize) {
+                ul.list { @for (month, at) in &made {
                     li.row.apart {
                         a href={ "/bao-cao?ky=" (month) } { (named(&frame, month)) }
                         span.mute { (frame.tell(&said!("report.made_at", at = moment(*at)))) }
                     }
                 } }
+                (older)
             }
         }
     };

@@ -128,7 +128,8 @@ async fn draw(
     secret: Option<&str>,
 ) -> Result<Markup, PageError> {
     let receivers = app.store.receivers().await?;
-    let events = app.store.events(EVENTS_SHOWN).await?;
+    let mut events = app.store.events(EVENTS_SHOWN + 1).await?;
+    let older = frame.cut(&mut events, EVENTS_SHOWN as usize);
     let title = frame.say("receiver.title");
     let content = html! {
         div.narrow.stack {
@@ -145,7 +146,7 @@ async fn draw(
             ul.stack { @for it in &receivers { li.card.pad.tight { (receiver(frame, it)) } } }
             (form(frame, faults, sent))
         }
-        section.stack { h2 { (frame.say("receiver.log")) } (log(frame, &receivers, &events)) }
+        section.stack { h2 { (frame.say("receiver.log")) } (log(frame, &receivers, &events)) (older) }
     };
     Ok(frame.draw(app, title, content))
 }

@@ -41,8 +41,9 @@ pub async fn page(State(app): State<Arc<App>>, query: Query, frame: Frame) -> Re
         .chars()
         .take(WORDS_CHARS_MAX)
         .collect();
-    let files = app.store.media_files(words.clone(), SHOWN).await?;
-    let uses = uses(&app, &frame).await?;
+    let mut files = app.store.media_files(words.clone(), SHOWN + 1).await?;
+    let older = frame.cut(&mut files, SHOWN as usize);
+    let uses = uses(&app, &frame, &files).await?;
     let title = frame.say("library.title");
     let nothing = Uses::default();
     let content = html! {
@@ -53,6 +54,7 @@ pub async fn page(State(app): State<Arc<App>>, query: Query, frame: Frame) -> Re
         }
         p.mute { (frame.tell(&said!("library.found", count = files.len()))) }
         ul.list { @for file in &files { li { (one(&frame, file, uses.get(&file.sha256).unwrap_or(&nothing))) } } }
+        (older)
     };
     Ok(frame.draw(&app, title, content))
 }
@@ -71,8 +73,12 @@ fn one(frame: &Frame, file: &MediaRow, uses: &Uses) -> Markup {
     }
 }
 
-/// Finds who uses which file: programmes in force and drafts of them, and notices.
-async fn uses(app: &App, frame: &Frame) -> Result<BTreeMap<ContentHash, Uses>, StoreError> {
+/// Finds who uses which of these files: programmes in force and drafts of them, and notices.
+async fn uses(
+    app: &App,
+    frame: &Frame,
+    files: &[MediaRow],
+) -> Result<BTreeMap<ContentHash, Uses>, StoreError> {
     let mut uses: BTreeMap<ContentHash, Uses> = BTreeMap::new();
     let mut ids = std::collections::BTreeSet::new();
     for document in app.store.documents(app.now()).await? {
@@ -106,7 +112,8 @@ async fn uses(app: &App, frame: &Frame) -> Result<BTreeMap<ContentHash, Uses>, S
             }
         }
     }
-    let filter = NoticeFilter { limit: NOTICES_MAX, ..Default::default() };
+    let media = files.iter().map(|file| file.sha256).collect();
+    let filter = NoticeFilter { media, limit: NOTICES_MAX, ..Default::default() };
     for row in app.store.notices(filter).await? {
         if let Some(hash) = row.content.media {
             add(&mut uses.entry(hash).or_default().titles, row.content.title);

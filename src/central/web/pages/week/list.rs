@@ -38,6 +38,8 @@ struct Open<'a> {
     list: Option<&'a Playlist>,
     number: Option<usize>,
     files: Vec<MediaRow>,
+    /// There are older files than those.
+    are_cut: bool,
 }
 
 impl<'a> Open<'a> {
@@ -45,8 +47,10 @@ impl<'a> Open<'a> {
         let lists = &asked.shown.programme.playlists;
         let list = list.parse::<PlaylistId>().ok().and_then(|id| lists.get(&id));
         let number = number.parse::<usize>().ok().filter(|n| list.is_some_and(|list| *n < list.items.len()));
-        let files = app.store.media_files(String::new(), FILES_MAX).await?;
-        Ok(Self { list, number, files })
+        let mut files = app.store.media_files(String::new(), FILES_MAX + 1).await?;
+        let are_cut = files.len() > FILES_MAX as usize;
+        files.truncate(FILES_MAX as usize);
+        Ok(Self { list, number, files, are_cut })
     }
 
     fn item(&self) -> Option<&'a Item> {
@@ -364,6 +368,7 @@ impl ItemForm<'_> {
                     div.field { label for="tep" { (frame.say("week.item_file")) }
                         select #tep name="tep" { option value="" { (frame.say("compose.none")) }
                             @for file in &open.files { option value=(file.sha256) { (file.name) ", " (frame.tell(&said!("compose.lasts", seconds = file.ms.div_ceil(1_000)))) } } }
+                        @if open.are_cut { p.hint { (frame.tell(&said!("page.newest", shown = FILES_MAX))) } }
                         p { a href="/kho-am-thanh" { (frame.say("library.title")) } } }
                     (optional("dai", frame.say("week.item_relay"), &relay).draw(frame, faults))
                     div.pick { input type="checkbox" id="nhac" name="nhac" value="co" checked[music]; label for="nhac" { (frame.say("week.is_music")) } }

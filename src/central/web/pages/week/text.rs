@@ -153,13 +153,11 @@ async fn with_named(
     }
     media.retain(|path, _| named.contains(path));
     let missing: Vec<_> = named.into_iter().filter(|path| !media.contains_key(path)).collect();
-    if !missing.is_empty() {
-        let files = app.store.media_files(String::new(), FILES_MAX).await?;
-        for path in missing {
-            let name = path.rsplit('/').next().unwrap_or(&path);
-            if let Some(file) = files.iter().find(|file| file.name == path || file.name == name) {
-                media.insert(path, file.sha256);
-            }
+    for path in missing {
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        let files = app.store.media_files(name.to_owned(), FILES_MAX).await?;
+        if let Some(file) = files.iter().find(|file| file.name == path || file.name == name) {
+            media.insert(path, file.sha256);
         }
     }
     Ok(media)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::Days;
+use chrono::{Days, NaiveDate, NaiveTime};
 use maud::{Markup, html};
 
 use super::address::Address;
@@ -14,16 +14,14 @@ use crate::foreseen::Week;
 use crate::people::Who;
 use crate::programmes::NotProposal;
 use crate::programmes::week::{self, Scene};
-use crate::store::{NoticeFilter, NoticeRow, NoticeState, Role, StoreError};
+use crate::store::{NoticeFilter, NoticeRow, NoticeState, ROWS_MAX, Role, StoreError};
 use crate::web::form::Query;
 use crate::web::frame::{Frame, PageError};
 use crate::web::parts::{Kind, icon, state};
 use loaxa_heart::domain::ids::GroupId;
+use loaxa_heart::domain::time::Wall;
 use loaxa_heart::said;
 use loaxa_heart::texts::Say;
-
-/// Notices that are looked through.
-const NOTICES_MAX: u32 = 200;
 
 pub async fn page(
     State(app): State<Arc<App>>,
@@ -94,9 +92,11 @@ pub async fn page(
 /// The notices with a time of their own that the place hears in the week.
 async fn notices(app: &App, address: &Address) -> Result<Vec<NoticeRow>, StoreError> {
     let states = vec![NoticeState::Submitted, NoticeState::Approved];
-    let mut rows =
-        app.store.notices(NoticeFilter { states, limit: NOTICES_MAX, ..Default::default() }).await?;
     let (from, until) = (address.monday(), address.monday() + Days::new(6));
+    let begins = |day: NaiveDate| Wall::from_local(day.and_time(NaiveTime::MIN));
+    let due = Some((begins(from), begins(until + Days::new(1))));
+    let filter = NoticeFilter { states, due, limit: ROWS_MAX, ..Default::default() };
+    let mut rows = app.store.notices(filter).await?;
     let meets = |group: &GroupId| {
         app.groups_of(std::slice::from_ref(&address.group)).contains(group)
             || app.groups_of(std::slice::from_ref(group)).contains(&address.group)
