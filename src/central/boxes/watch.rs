@@ -20,7 +20,7 @@ use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 const EVERY: Duration = Duration::from_secs(5);
 /// Shortest time from one look at all boxes to the next, as many times as long as it took: a large fleet takes a small part of
 /// a core.
-const APART_TIMES: u64 = 200;
+const APART_TIMES: u64 = 500;
 /// Longest such time, however slow the database is.
 const APART_MAX: Span = Span::secs(15);
 /// Alarms that become troubles; a stranger who sends under ever new names makes no more.
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_fleet_that_takes_long_to_look_at_is_looked_at_less_often() {
         let apart = |took_ms: u64| apart(Span(took_ms * 1_000)).0 / 1_000;
-        assert_eq!([3, 40, 100, u64::MAX / 1_000].map(apart), [600, 8_000, 15_000, 15_000]);
+        assert_eq!([3, 25, 100, u64::MAX / 1_000].map(apart), [1_500, 12_500, 15_000, 15_000]);
     }
 
     fn row(id: &str, seen: Option<i64>, faults: &[&str]) -> BoxRow {
