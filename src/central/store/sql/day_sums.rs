@@ -150,7 +150,7 @@ impl DaySums for SqlStore {
 
     fn supplements(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<Supplement>> {
         self.read(move |db| {
-            let title = db.at_greatest("title", "day");
+            let title = db.on_last_day("title");
             let mut query = db.prepare_cached(&format!(
                 "SELECT supplemented, max(day), {title} AS box_title, count(*) AS days FROM day_boxes
                  WHERE day >= ?1 AND day <= ?2 AND supplemented IS NOT NULL
@@ -472,7 +472,7 @@ fn sum_rows(Reckoned { of, place, settled }: &Reckoned) -> impl Iterator<Item = 
 fn sums(db: &Connection, filter: &SumFilter) -> Result<Vec<SumRow>> {
     let of_campaign = if filter.campaign.is_some() { "AND campaign = ?3" } else { "AND ?3 = ''" };
     let titles = ["village_title", "section_title", "campaign_title"]
-        .map(|title| format!("{} AS {title}", db.at_greatest(title, "day")))
+        .map(|title| format!("{} AS {title}", db.on_last_day(title)))
         .join(", ");
     let mut query = db.prepare_cached(&format!(
         "SELECT substr(day, 1, 7) AS month, max(day), village, section, campaign, {titles}, class, responsible, reason,

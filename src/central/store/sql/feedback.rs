@@ -134,7 +134,7 @@ impl Feedback for SqlStore {
 
     fn feedback_sums(&self, from: NaiveDate, until: NaiveDate) -> Answer<'_, Vec<FeedbackSum>> {
         self.read(move |db| {
-            let title = db.at_greatest("village_title", "day");
+            let title = db.on_last_day("village_title");
             let mut query = db.prepare_cached(&format!(
                 "SELECT village, max(day), {title} AS village_title, kind, CAST(sum(said) AS BIGINT) AS said,
                         CAST(sum(asked) AS BIGINT) AS asked, CAST(sum(in_time) AS BIGINT) AS in_time,

@@ -160,12 +160,13 @@ impl Connection {
         }
     }
 
-    /// The expression for a column's value in the row whose `order` is the greatest of its group. SQLite takes it from the
-    /// row in which `max(order)` was found.
-    pub fn at_greatest(&self, column: &str, order: &str) -> String {
+    /// The expression for a column's value on the latest `day` (as 2026-11-28) of a group in which `max(day)` is asked for, too:
+    /// SQLite takes it from that row.
+    pub fn on_last_day(&self, column: &str) -> String {
         match self {
             Connection::Sqlite(_) => column.to_owned(),
-            Connection::Postgres(_) => format!("(array_agg({column} ORDER BY {order} DESC))[1]"),
+            // Sorting each group for it takes twice as long.
+            Connection::Postgres(_) => format!("substr(max(day || {column}), 11)"),
         }
     }
 }
