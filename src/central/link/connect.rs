@@ -22,8 +22,8 @@ use loaxa_heart::wire::topics;
 const RECONNECT_S: (f64, f64) = (0.2, 5.0);
 /// Messages on their way to the broker: one to each box of a province at once.
 const OUTGOING_MAX: u16 = 8_192;
-/// Messages from the broker that wait for `boxes::inbound`: a hello of each box of a province at once. With 1,024, some of 5,000 boxes
-/// that came at once were welcomed a minute later, by their next heartbeat.
+/// Messages from the broker that wait for `boxes::inbound`: a hello of each box of a province at once. With 1,024, some of 5,000
+/// boxes that came at once were welcomed a minute later, by their next heartbeat.
 const INCOMING_MAX: usize = 8_192;
 /// The reasons for which there is no broker to meet at.
 #[derive(Debug, thiserror::Error)]
