@@ -18,8 +18,8 @@ use loaxa_heart::domain::time::{ClockQuality, Span, Wall};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(5);
-/// Shortest time from one look at all boxes to the next, as many times as long as it took: a large fleet takes a small part of
-/// a core.
+/// Shortest time from the begin of a look at all boxes to the next, as a multiple of what the look took: a large fleet then takes
+/// a small part of a core.
 const APART_TIMES: u64 = 500;
 /// Longest such time, however slow the database is.
 const APART_MAX: Span = Span::secs(15);
@@ -42,7 +42,7 @@ pub async fn run(app: Arc<App>) {
         // Whoever is deaf hears no box.
         listening = app.outbound.is_connected().then(|| listening.unwrap_or(app.now()));
         if let Err(error) = follow(&app).await {
-            tracing::error!(%error, "what other centrals change is not followed");
+            tracing::error!(%error, "villages and revoked certificates are not read anew");
         }
         let begun = monotonic();
         if app.has_duty(Duty::Watch) && due <= begun {
@@ -60,7 +60,7 @@ fn apart(took: Span) -> Span {
     Span(took.0.saturating_mul(APART_TIMES)).min(APART_MAX)
 }
 
-/// Takes over what other centrals have changed.
+/// Reads villages anew, and revoked certificates where other centrals may have revoked some.
 async fn follow(app: &App) -> Result<(), StoreError> {
     app.read_places().await?;
     if app.duties.are_shared()

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::next_page::with_next;
 use crate::alerts::cap;
 use crate::alerts::record::Taken;
 use crate::app::App;
@@ -47,8 +46,5 @@ pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> 
     let mut all: Vec<_> = taken.chain(passed).collect();
     all.sort_by_key(|(received, _)| std::cmp::Reverse(*received));
     let all: Vec<Value> = all.into_iter().map(|(_, shown)| shown).collect();
-    let next = page
-        .next
-        .map(|id| [(header::LINK, format!("</api/v1/cap/alerts?limit={limit}&before={id}>; rel=\"next\""))]);
-    Ok((next, Json(all)).into_response())
+    Ok(with_next(all, page.next.map(|id| format!("cap/alerts?limit={limit}&before={id}"))))
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
+use super::next_page::with_next;
 use crate::app::App;
 use crate::store::ROWS_MAX;
 use crate::web::problem::Problem;
@@ -39,9 +38,6 @@ pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> 
     }
     let limit = limit.unwrap_or(ROWS_MAX).clamp(1, ROWS_MAX);
     let page = app.store.anchors(before, heads, limit).await?;
-    let next = page.next.map(|day| {
-        let address = format!("/api/v1/anchors?limit={limit}&heads={heads}&before={day}");
-        [(header::LINK, format!("<{address}>; rel=\"next\""))]
-    });
-    Ok((next, Json(page.anchors)).into_response())
+    let next = page.next.map(|day| format!("anchors?limit={limit}&heads={heads}&before={day}"));
+    Ok(with_next(page.anchors, next))
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 
+use super::next_page::with_next;
 use super::range::ROWS;
 use crate::app::App;
 use crate::orders::refused::Refused;
@@ -34,9 +33,6 @@ pub async fn handle(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> 
     let limit = asked.limit.unwrap_or(ROWS).clamp(1, ROWS_MAX);
     let rows = app.store.announcements(asked.before, limit).await?;
     let last = rows.last().filter(|_| rows.len() == limit as usize);
-    let next = last.map(|last| {
-        let page = format!("/api/v1/announcements?limit={limit}&before={}", last.id);
-        [(header::LINK, format!("<{page}>; rel=\"next\""))]
-    });
-    Ok((next, Json(rows)).into_response())
+    let next = last.map(|last| format!("announcements?limit={limit}&before={}", last.id));
+    Ok(with_next(&rows, next))
 }

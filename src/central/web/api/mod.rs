@@ -25,6 +25,7 @@ mod local_emergency;
 mod log;
 mod media;
 mod metrics;
+mod next_page;
 mod on_air;
 mod openapi;
 mod plays;

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{OriginalUri, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
+use super::next_page::with_next;
 use super::range::Range;
 use crate::app::App;
 use crate::store::LogFilter;
@@ -26,7 +25,7 @@ pub async fn handle(
         let asked = asked.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let rest = asked.filter(|pair| !pair.starts_with("before="));
         let rest: String = rest.map(|pair| format!("{pair}&")).collect();
-        [(header::LINK, format!("</api/v1/plays?{rest}before={}>; rel=\"next\"", last.cursor))]
+        format!("plays?{rest}before={}", last.cursor)
     });
-    Ok((next, Json(rows)).into_response())
+    Ok(with_next(&rows, next))
 }
